@@ -1,0 +1,15 @@
+"""The only place that reads the clock."""
+
+from __future__ import annotations
+
+import time
+
+
+def now_ns() -> int:
+    """Return the wall clock as nanoseconds since the epoch, UTC."""
+    return time.time_ns()
+
+
+def now_ms() -> int:
+    """Return the wall clock as whole milliseconds since the epoch, UTC."""
+    return now_ns() // 1_000_000

@@ -1,0 +1,203 @@
+-- First schema of the store: deployments, snapshots, what they hold, and every revision of every document.
+--
+-- Revisions are append-only, without primary keys or indexes: crash replay is weakest there.
+-- A revision is in force from revision_ns until revision_end.valid_to_ns (no row: still in force).
+-- revision_end is derived from the revisions and can be rebuilt at any time.
+create table meta (
+    key varchar not null,
+    value varchar not null,
+);
+
+create table deployment (
+    deployment_no integer not null,
+    name varchar not null,
+    origin varchar,
+    type varchar not null,
+    type_reason varchar not null,
+);
+
+create table snapshot (
+    snapshot_no integer not null,
+    deployment_no integer not null,
+    label varchar not null,
+    source_kind varchar not null,
+    source_label varchar not null,
+    as_of_ns bigint not null,
+    time_basis varchar not null,
+    taken_at_ms bigint not null,
+    tool_version varchar not null,
+    complete boolean not null,
+    warnings varchar[] not null,
+    text_fingerprints varchar[] not null,
+);
+
+create table coverage (
+    snapshot_no integer not null,
+    component varchar not null,
+    table_name varchar not null,
+    table_number bigint,
+    status varchar not null,
+    document_count bigint,
+    added_count bigint not null,
+    changed_count bigint not null,
+    removed_count bigint not null,
+    reason varchar not null,
+);
+
+create table drift (
+    snapshot_no integer not null,
+    component varchar not null,
+    table_name varchar not null,
+    field varchar not null,
+    kind varchar not null,
+    found varchar not null,
+    document_count bigint not null,
+);
+
+create table answer (
+    snapshot_no integer not null,
+    function_path varchar not null,
+    answered_at_ms bigint,
+    value_json varchar not null,
+);
+
+create table flag (
+    snapshot_no integer not null,
+    name varchar not null,
+    value varchar,
+    changed_at_ms double,
+);
+
+create table mark (
+    mark_no bigint not null,
+    deployment_no integer not null,
+    id varchar not null,
+    verdict varchar not null,
+    because varchar not null,
+    actor varchar not null,
+    marked_at_ms bigint not null,
+);
+
+create table revision_end (
+    revision_no bigint not null,
+    valid_to_ns bigint not null,
+    next_revision_no bigint not null,
+);
+
+create sequence revision_no start 1;
+
+create table revision_users (
+    revision_no bigint not null,
+    deployment_no integer not null,
+    component varchar not null,
+    table_name varchar not null,
+    id varchar not null,
+    revision_ns bigint not null,
+    deleted boolean not null,
+    snapshot_no integer not null,
+    creation_time_ms double,
+    name varchar,
+    email varchar,
+    created_at_ms double,
+    leftovers varchar,
+);
+
+create table revision_tasks (
+    revision_no bigint not null,
+    deployment_no integer not null,
+    component varchar not null,
+    table_name varchar not null,
+    id varchar not null,
+    revision_ns bigint not null,
+    deleted boolean not null,
+    snapshot_no integer not null,
+    creation_time_ms double,
+    title varchar,
+    status varchar,
+    repo_full_name varchar,
+    repo_url varchar,
+    is_scratchpad boolean,
+    main_model varchar,
+    workspace_path varchar,
+    init_status varchar,
+    error_code varchar,
+    error_source varchar,
+    failed_step varchar,
+    user_id varchar,
+    created_at_ms double,
+    updated_at_ms double,
+    leftovers varchar,
+);
+
+create table revision_messages (
+    revision_no bigint not null,
+    deployment_no integer not null,
+    component varchar not null,
+    table_name varchar not null,
+    id varchar not null,
+    revision_ns bigint not null,
+    deleted boolean not null,
+    snapshot_no integer not null,
+    creation_time_ms double,
+    task_id varchar,
+    stacked_task_id varchar,
+    role varchar,
+    status varchar,
+    prompt_message_id varchar,
+    llm_model varchar,
+    sequence double,
+    input_tokens double,
+    output_tokens double,
+    total_tokens double,
+    finish_reason varchar,
+    created_at_ms double,
+    edited_at_ms double,
+    content_length bigint,
+    content_sha256 blob,
+    content_fingerprints varchar[],
+    content_text varchar,
+    leftovers varchar,
+);
+
+create table revision_traces (
+    revision_no bigint not null,
+    deployment_no integer not null,
+    component varchar not null,
+    table_name varchar not null,
+    id varchar not null,
+    revision_ns bigint not null,
+    deleted boolean not null,
+    snapshot_no integer not null,
+    creation_time_ms double,
+    task_id varchar,
+    trace_id varchar,
+    message_id varchar,
+    workflow_type varchar,
+    status varchar,
+    started_at_ms double,
+    completed_at_ms double,
+    total_duration_ms double,
+    model varchar,
+    provider varchar,
+    error_type varchar,
+    retry_count double,
+    created_at_ms double,
+    updated_at_ms double,
+    leftovers varchar,
+);
+
+create table revision_other (
+    revision_no bigint not null,
+    deployment_no integer not null,
+    component varchar not null,
+    table_name varchar not null,
+    id varchar not null,
+    revision_ns bigint not null,
+    deleted boolean not null,
+    snapshot_no integer not null,
+    creation_time_ms double,
+    task_id varchar,
+    message_id varchar,
+    user_id varchar,
+    leftovers varchar,
+);

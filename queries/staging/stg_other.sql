@@ -1,0 +1,31 @@
+-- Documents of every other table, and of all components in force in the frame: as of its snapshot, or as of its clock where that is earlier.
+--
+-- grain    one row per document that exists at the clock
+-- params   none
+-- returns  revision_no       BIGINT  which revision is in force
+--          component         VARCHAR  path, '' is the root
+--          table_name        VARCHAR
+--          id                VARCHAR
+--          creation_time_ms  DOUBLE  milliseconds since the epoch
+--          task_id           VARCHAR
+--          message_id        VARCHAR
+--          user_id           VARCHAR
+--          leftovers         VARCHAR  JSON object of every other field and clashing value; NULL if none
+-- reads    revision_other, frame_hidden, variables deployment_no, as_of_ns, at_ms
+select
+    r.revision_no,
+    r.component,
+    r.table_name,
+    r.id,
+    r.creation_time_ms,
+    r.task_id,
+    r.message_id,
+    r.user_id,
+    r.leftovers,
+from revision_other as r
+where
+    r.deployment_no = getvariable('deployment_no')
+    and r.revision_ns <= getvariable('as_of_ns')
+    and not r.deleted
+    and (r.creation_time_ms is null or floor(r.creation_time_ms) <= getvariable('at_ms'))
+    and r.revision_no not in (select h.revision_no from frame_hidden as h)
