@@ -1,4 +1,4 @@
-"""The only place that reads the clock."""
+"""The only place that reads the clock or waits for it."""
 
 from __future__ import annotations
 
@@ -13,3 +13,13 @@ def now_ns() -> int:
 def now_ms() -> int:
     """Return the wall clock as whole milliseconds since the epoch, UTC."""
     return now_ns() // 1_000_000
+
+
+def monotonic_s() -> float:
+    """Return a clock that never steps back, in seconds from an arbitrary start."""
+    return time.monotonic()
+
+
+def sleep_s(seconds: float) -> None:
+    """Wait."""
+    time.sleep(seconds)

@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Any, Literal
 
 ROOT = ""  # path of the root component
-KNOWN_TABLES = ("users", "tasks", "chatMessages", "workflowTraces")  # stored with typed columns
 
 
 class DeploymentType(StrEnum):
@@ -60,7 +59,7 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
 
 
-TimeBasis = Literal["server", "taken-at", "file-name", "answer-timestamp", "newest-creation-time"]
+TimeBasis = Literal["server", "taken-at", "file-name", "answer-timestamp", "newest-creation-time", "local-clock"]
 SourceKind = Literal["live", "archive", "recording"]
 
 
@@ -122,6 +121,7 @@ class TableShape:
     fields: Mapping[str, Literal["double", "varchar", "boolean"]]  # document field -> column type
     typed: bool  # False: everything but ids and references goes to leftovers
     text_field: str | None = None  # reduced while loading, e.g. "content"; never part of leftovers
+    required: frozenset[str] = frozenset()  # fields whose absence is drift
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +175,23 @@ class Snapshot:
     drift: tuple[DriftCount, ...] = ()
     flags: tuple[Flag, ...] = ()
     warnings: tuple[str, ...] = ()
+    text_fingerprints: tuple[str, ...] = ()  # ids of the fingerprints that text was checked for on arrival
 
     @property
     def as_of_ms(self) -> int:
         """Source time in whole milliseconds."""
         return self.as_of_ns // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A person's word on one document. "real" beats "test", and both beat rules."""
+
+    id: str
+    verdict: Literal["test", "real", "clear"]  # "clear" takes back what was said before
+    because: str
+    actor: str
+    marked_at_ms: int
 
 
 @dataclass(frozen=True, slots=True)

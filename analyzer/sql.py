@@ -107,3 +107,8 @@ def _described(lines: list[str], pattern: re.Pattern[str]) -> tuple[Named, ...]:
             last = found[-1]
             found[-1] = Named(last.name, last.type, f"{last.meaning} {line}".strip())
     return tuple(found)
+
+
+def load_text(name: str) -> str:
+    """Return the text of one query."""
+    return load(name).text

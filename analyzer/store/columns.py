@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from analyzer.model import TableRef, TableShape
+
 ColumnType = Literal["double", "varchar", "boolean"]
 
 
@@ -31,6 +33,8 @@ class RevisionTable:
     staging: str  # the view over it, "stg_messages"
     columns: tuple[Column, ...]
     text_field: str | None = None  # reduced to content_length, content_sha256, content_fingerprints
+    required: frozenset[str] = frozenset()  # document fields whose absence is drift
+    statuses: frozenset[str] = frozenset()  # known values of `status`; others are drift
 
 
 def _columns(type_: ColumnType, **fields: str) -> tuple[Column, ...]:
@@ -45,6 +49,7 @@ REVISION_TABLES: Mapping[str, RevisionTable] = {
         "revision_users",
         "stg_users",
         _columns("varchar", name="name", email="email") + _columns("double", createdAt="created_at_ms"),
+        required=frozenset({"_creationTime", "email", "createdAt"}),
     ),
     "tasks": RevisionTable(
         "revision_tasks",
@@ -65,6 +70,8 @@ REVISION_TABLES: Mapping[str, RevisionTable] = {
         )
         + _columns("boolean", isScratchpad="is_scratchpad")
         + _columns("double", createdAt="created_at_ms", updatedAt="updated_at_ms"),
+        required=frozenset({"_creationTime", "title", "status", "userId", "createdAt"}),
+        statuses=frozenset({"STOPPED", "INITIALIZING", "ARCHIVED", "RUNNING", "COMPLETED", "FAILED"}),
     ),
     "chatMessages": RevisionTable(
         "revision_messages",
@@ -89,6 +96,8 @@ REVISION_TABLES: Mapping[str, RevisionTable] = {
             editedAt="edited_at_ms",
         ),
         text_field="content",
+        required=frozenset({"_creationTime", "taskId", "role", "status", "createdAt"}),
+        statuses=frozenset({"pending", "streaming", "complete", "failed"}),
     ),
     "workflowTraces": RevisionTable(
         "revision_traces",
@@ -113,6 +122,8 @@ REVISION_TABLES: Mapping[str, RevisionTable] = {
             createdAt="created_at_ms",
             updatedAt="updated_at_ms",
         ),
+        required=frozenset({"_creationTime", "taskId", "status", "startedAt", "createdAt"}),
+        statuses=frozenset({"STARTED", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED"}),
     ),
     OTHER: RevisionTable(
         "revision_other",
@@ -120,6 +131,20 @@ REVISION_TABLES: Mapping[str, RevisionTable] = {
         _columns("varchar", taskId="task_id", messageId="message_id", userId="user_id"),
     ),
 }
+
+
+KNOWN = tuple(TableRef("", name) for name in REVISION_TABLES if name != OTHER)
+
+
+def shape(component: str, table: str) -> TableShape:
+    """Return what a source must know of a table's columns to split its documents."""
+    where = revision_table(component, table)
+    return TableShape(
+        fields={CREATION_TIME.field: CREATION_TIME.type} | {c.field: c.type for c in where.columns},
+        typed=where.name != REVISION_TABLES[OTHER].name,
+        text_field=where.text_field,
+        required=where.required,
+    )
 
 
 def revision_table(component: str, table: str) -> RevisionTable:

@@ -1,0 +1,97 @@
+"""From a source to the store: decides which tables and columns are taken, checks them, and commits them at once."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from analyzer import clock
+from analyzer.convex.documents import Screened, screen
+from analyzer.model import CollectResult, SourceInfo, TableCoverage, TextFingerprint
+from analyzer.sources import Source
+from analyzer.store import IncomingTable, Store
+from analyzer.store.columns import KNOWN, shape
+
+Progress = Callable[[str, int, int], None]  # table, documents so far, tables still to read
+NS_PER_MS = 1_000_000
+
+
+def collect(
+    source: Source,
+    store_path: Path,
+    *,
+    label: str | None = None,
+    keep_text: bool = False,
+    fingerprints: Sequence[TextFingerprint] = (),
+    progress: Progress | None = None,
+    wait_s: float = 10.0,
+) -> CollectResult:
+    """Add one complete collection of a source to a store.
+
+    Every table is read and checked before the store is opened, so a bad source leaves the store untouched and
+    readers are kept out only while the checked documents are loaded. The spool holds text; it lies in a private
+    temporary folder and is gone afterwards.
+
+    label         what people call the snapshot; default: the source's own label
+    fingerprints  patterns that rules look for in text, judged on arrival
+    raises        SourceInvalid for bad input; StoreError when the store is in use
+    """
+    started_ms = clock.now_ms()
+    with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
+        screened = _screen_all(source, Path(folder), keep_text, progress)
+        info = source.info
+        with Store.write(store_path, wait_s=wait_s) as store:
+            return store.ingest(
+                info,
+                [
+                    IncomingTable(s.table, s.documents, s.spool, s.extras, source.where(s.table))
+                    for s in screened
+                ],
+                as_of_ns=_source_time_ns(info, screened, started_ms),
+                taken_at_ms=started_ms,
+                label=label,
+                drift=[item for s in screened for item in s.drift],
+                absent=_absent(source),
+                tables_are_complete=source.lists_all_tables,
+                fingerprints=fingerprints,
+                keep_text=keep_text,
+            )
+
+
+def _screen_all(source: Source, folder: Path, keep_text: bool, progress: Progress | None) -> list[Screened]:
+    tables = source.tables()
+    screened = []
+    for position, table in enumerate(tables):
+        spool_dir = folder / str(position)  # a folder a table: table names are not file names
+        spool_dir.mkdir(mode=0o700)
+        with source.open_table(table) as stream:
+            screened.append(
+                screen(
+                    stream,
+                    table,
+                    shape(table.component, table.name),
+                    where=source.where(table),
+                    spool_dir=spool_dir,
+                    keep_text=keep_text,
+                )
+            )
+        if progress is not None:
+            progress(table.name, sum(s.documents for s in screened), len(tables) - position - 1)
+    return screened
+
+
+def _source_time_ns(info: SourceInfo, screened: Sequence[Screened], started_ms: int) -> int:
+    """Return the source's time; where nothing tells it, the newest creation time, which is a lower bound."""
+    if info.source_time_ns is not None:
+        return info.source_time_ns
+    newest = [s.newest_creation_ms for s in screened if s.newest_creation_ms is not None]
+    return math.floor(max(newest)) * NS_PER_MS if newest else started_ms * NS_PER_MS
+
+
+def _absent(source: Source) -> list[TableCoverage]:
+    """Return the app's tables that the source does not hold: health without them is unknown, not healthy."""
+    present = {table.name for table in source.tables() if table.component == ""}
+    reason = "the deployment has no such table" if source.lists_all_tables else "the source does not hold it"
+    return [TableCoverage(table, "not_collected", None, reason=reason) for table in KNOWN if table.name not in present]

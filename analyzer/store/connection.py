@@ -1,0 +1,155 @@
+"""Opens the DuckDB file: waiting for whoever holds it, and bringing its schema up to date."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import duckdb
+
+from analyzer import clock, sql
+from analyzer.errors import StoreError
+
+SCHEMA_VERSION = 1  # number of the newest file in queries/schema
+STORAGE_VERSION = "v1.5.0"  # readable by every DuckDB this package supports
+RETRY_S = 0.05
+_HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+
+
+def open_for_reading(path: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
+    """Open an existing store read-only.
+
+    wait_s  how long to wait for a writer, seconds
+    raises  StoreError when there is no store, it is no store, it is held, or it is from a newer version
+    """
+    if not path.is_file():
+        raise StoreError(
+            f"there is no store at {path}",
+            hint="make one with `analyzer collect EXPORT`, or look at a sample with `analyzer demo`",
+        )
+    connection = _connect(path, read_only=True, wait_s=wait_s)
+    try:
+        _configure(connection)
+        version = _schema_version(connection, path)
+        if version < SCHEMA_VERSION:
+            raise StoreError(
+                f"{path} has schema {version}, this version reads schema {SCHEMA_VERSION}",
+                hint="any command that writes, such as `analyzer collect`, brings it up to date",
+            )
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_for_writing(path: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
+    """Open a store for writing, making it (mode 0600) or migrating it where needed.
+
+    raises  StoreError when it is held by another process, is no store, or is from a newer version
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = not path.exists()
+        if fresh:
+            _ignore_in_git(path)
+        connection = _connect(path, read_only=False, wait_s=wait_s)
+        path.chmod(0o600)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}", hint="choose another place with --db PATH"
+        ) from None
+    try:
+        _configure(connection)
+        _migrate(connection, path, 0 if fresh else _schema_version(connection, path))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect(path: Path, *, read_only: bool, wait_s: float) -> duckdb.DuckDBPyConnection:
+    deadline_s = clock.monotonic_s() + wait_s
+    while True:
+        try:
+            if read_only:
+                return duckdb.connect(str(path), read_only=True)
+            return duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE_VERSION})
+        except duckdb.IOException as error:
+            text = str(error)
+            if "lock" not in text:
+                raise StoreError(
+                    f"{path} cannot be opened as a store: {text.splitlines()[0][:200]}",
+                    hint="name another file with --db PATH",
+                ) from None
+            if clock.monotonic_s() >= deadline_s:
+                raise StoreError(
+                    f"{path} is in use by {_holder(text)}, waited {wait_s:g} s",
+                    hint="try again when it is done, or wait longer with --wait 60s",
+                ) from None
+            clock.sleep_s(RETRY_S)
+        except duckdb.Error as error:
+            raise StoreError(
+                f"{path} is no store of this program: {str(error).splitlines()[0][:200]}",
+                hint="name another file with --db PATH",
+            ) from None
+
+
+def _holder(message: str) -> str:
+    match = _HOLDER.search(message)
+    return f"process {match['pid']} ({Path(match['program']).name})" if match else "another process"
+
+
+def _configure(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("set preserve_insertion_order = false")
+    connection.execute("set autoinstall_known_extensions = false")
+    connection.execute("set autoload_known_extensions = false")
+    connection.execute("set enable_progress_bar = false")
+    connection.execute("set timezone = 'UTC'")
+
+
+def _schema_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    tables = {row[0] for row in connection.execute("select table_name from duckdb_tables()").fetchall()}
+    if not tables:
+        return 0
+    row = (
+        connection.execute("select value from meta where key = 'schema_version'").fetchone()
+        if "meta" in tables
+        else None
+    )
+    if row is None:
+        raise StoreError(
+            f"{path} is a DuckDB file but no store of this program", hint="name another file with --db PATH"
+        )
+    version = int(row[0])
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} has schema {version}, this version knows schemas up to {SCHEMA_VERSION}",
+            hint="it was written by a newer analyzer: upgrade, or use another --db",
+        )
+    return version
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection, path: Path, version: int) -> None:
+    """Apply every schema file above `version`, all in one transaction."""
+    pending = sorted((sql.folder() / "schema").glob("*.sql"))[version:]
+    if not pending:
+        return
+    connection.execute("begin")
+    try:
+        for file in pending:
+            connection.execute(file.read_text(encoding="utf-8"))
+        connection.execute("delete from meta where key = 'schema_version'")
+        connection.execute("insert into meta values ('schema_version', $version)", {"version": str(SCHEMA_VERSION)})
+        connection.execute("commit")
+    except duckdb.Error as error:
+        connection.execute("rollback")
+        raise StoreError(f"{path} could not be brought to schema {SCHEMA_VERSION}: {error}") from error
+
+
+def _ignore_in_git(path: Path) -> None:
+    """Keep a store out of version control: it holds a deployment's data."""
+    ignore = path.parent / ".gitignore"
+    line = f"/{path.name}*"
+    present = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []
+    if line not in present and "*" not in present:
+        ignore.write_text("\n".join([*present, line]) + "\n", encoding="utf-8")
