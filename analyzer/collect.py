@@ -11,7 +11,7 @@ from analyzer import clock
 from analyzer.convex.documents import Screened, screen
 from analyzer.model import CollectResult, SourceInfo, TableCoverage, TextFingerprint
 from analyzer.sources import Source
-from analyzer.store import IncomingTable, Store
+from analyzer.store import Collection, IncomingTable, Store
 from analyzer.store.columns import KNOWN, shape
 
 Progress = Callable[[str, int, int], None]  # table, documents so far, tables still to read
@@ -44,19 +44,20 @@ def collect(
         info = source.info
         with Store.write(store_path, wait_s=wait_s) as store:
             return store.ingest(
-                info,
-                [
-                    IncomingTable(s.table, s.documents, s.spool, s.extras, source.where(s.table))
-                    for s in screened
-                ],
-                as_of_ns=_source_time_ns(info, screened, started_ms),
-                taken_at_ms=started_ms,
-                label=label,
-                drift=[item for s in screened for item in s.drift],
-                absent=_absent(source),
-                tables_are_complete=source.lists_all_tables,
-                fingerprints=fingerprints,
-                keep_text=keep_text,
+                Collection(
+                    info=info,
+                    tables=[
+                        IncomingTable(s.table, s.documents, s.spool, s.extras, source.where(s.table)) for s in screened
+                    ],
+                    as_of_ns=_source_time_ns(info, screened, started_ms),
+                    taken_at_ms=started_ms,
+                    label=label,
+                    drift=[item for s in screened for item in s.drift],
+                    absent=_absent(source),
+                    tables_are_complete=source.lists_all_tables,
+                    fingerprints=fingerprints,
+                    keep_text=keep_text,
+                )
             )
 
 

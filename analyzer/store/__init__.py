@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -17,16 +17,15 @@ from analyzer.model import (
     DriftCount,
     Mark,
     Snapshot,
-    SourceInfo,
     TableCoverage,
     TableRef,
-    TextFingerprint,
 )
-from analyzer.store import catalog, connection, ingest, marks
+from analyzer.store import catalog, connection, marks
 from analyzer.store.frame import Frame
-from analyzer.store.ingest import IncomingTable
+from analyzer.store.incoming import Collection, IncomingTable
+from analyzer.store.ingest import Moment, drop_table, load_table, rebuild_ends
 
-__all__ = ["Frame", "IncomingTable", "Store"]
+__all__ = ["Collection", "Frame", "IncomingTable", "Store"]
 
 
 class Store:
@@ -76,7 +75,8 @@ class Store:
         names = sorted({snapshot.deployment.name for snapshot in found})
         if len(names) > 1:
             raise UsageError(
-                f"{self.path} holds {len(names)} deployments", hint=f"choose one with --deployment: {', '.join(names)}"
+                f"{self.path} holds {len(names)} deployments",
+                hint=f"choose one with --deployment: {', '.join(names)}",
             )
         if selector is None:
             return found[-1]
@@ -84,7 +84,8 @@ class Store:
         if len(fitting) != 1:
             known = ", ".join(f"{s.id} ({s.label})" for s in found[-8:])
             raise UsageError(
-                f"{len(fitting)} snapshots are called {selector!r}", hint=f"`analyzer snapshots` lists them: {known}"
+                f"{len(fitting)} snapshots are called {selector!r}",
+                hint=f"`analyzer snapshots` lists them: {known}",
             )
         return fitting[0]
 
@@ -106,105 +107,63 @@ class Store:
         assert number is not None
         return Frame(self._duck, snapshot, number, at_ms)
 
-    def ingest(
-        self,
-        info: SourceInfo,
-        tables: Sequence[IncomingTable],
-        *,
-        as_of_ns: int,
-        taken_at_ms: int,
-        label: str | None,
-        drift: Sequence[DriftCount] = (),
-        absent: Sequence[TableCoverage] = (),
-        tables_are_complete: bool = True,
-        fingerprints: Sequence[TextFingerprint] = (),
-        keep_text: bool = False,
-    ) -> CollectResult:
+    def ingest(self, collection: Collection) -> CollectResult:
         """Add one complete collection in one transaction.
 
-        as_of_ns             source time; moved on by whole nanoseconds where another snapshot holds it already
-        absent               tables that were looked for and not collected, with the reason
-        tables_are_complete  whether a table missing from `tables` is known to be gone from the deployment
-        returns              the snapshot; the earlier one if the same documents were stored for this time already
+        returns  the new snapshot; the earlier one if the same documents are stored for the same time already
+        raises   SourceInvalid for a duplicate `_id`; the store is then as it was
         """
         try:
-            snapshot = self._ingest(
-                info, tables, as_of_ns, taken_at_ms, label, drift, absent, tables_are_complete, fingerprints, keep_text
-            )
+            return CollectResult(self._ingest(collection), already_present=False)
         except _AlreadyPresentError as present:
-            twin = next(s for s in self.snapshots(info.deployment.name) if s.id == present.snapshot_no)
-            return CollectResult(twin, already_present=True)
-        return CollectResult(snapshot, already_present=False)
+            known = self.snapshots(collection.info.deployment.name)
+            return CollectResult(next(s for s in known if s.id == present.snapshot_no), already_present=True)
 
-    def _ingest(
-        self,
-        info: SourceInfo,
-        tables: Sequence[IncomingTable],
-        as_of_ns: int,
-        taken_at_ms: int,
-        label: str | None,
-        drift: Sequence[DriftCount],
-        absent: Sequence[TableCoverage],
-        tables_are_complete: bool,
-        fingerprints: Sequence[TextFingerprint],
-        keep_text: bool,
-    ) -> Snapshot:
+    def _ingest(self, collection: Collection) -> Snapshot:
+        info, as_of_ns = collection.info, collection.as_of_ns
         with self._transaction():
             number = catalog.record_deployment(self._duck, info.deployment)
             taken = dict(catalog.neighbours(self._duck, number))
             twin_no = taken.get(as_of_ns)
             while as_of_ns in taken:
                 as_of_ns += 1
-            moment = ingest.Moment(number, catalog.next_snapshot_no(self._duck), as_of_ns)
-            coverage, statuses = self._load(moment, tables, fingerprints, keep_text)
-            if tables_are_complete:
-                coverage += self._drop_missing(moment, {c.table for c in coverage})
+            moment = Moment(number, catalog.next_snapshot_no(self._duck), as_of_ns)
+            coverage, statuses = self._load(moment, collection)
             if twin_no is not None and not any(c.added or c.changed or c.removed for c in coverage):
                 raise _AlreadyPresentError(twin_no)
             if any(later > as_of_ns for later in taken):
-                ingest.rebuild_ends(self._duck)
+                rebuild_ends(self._duck)
             snapshot = Snapshot(
                 id=moment.snapshot_no,
-                label=label or info.label,
+                label=collection.label or info.label,
                 deployment=info.deployment,
                 source_kind=info.kind,
                 source_label=info.label,
                 as_of_ns=as_of_ns,
                 time_basis=info.time_basis,
-                taken_at_ms=taken_at_ms,
-                coverage=(*coverage, *absent),
-                drift=(*drift, *statuses),
+                taken_at_ms=collection.taken_at_ms,
+                coverage=(*coverage, *collection.absent),
+                drift=(*collection.drift, *statuses),
                 flags=info.flags,
                 warnings=info.warnings,
-                text_fingerprints=tuple(fingerprint.id for fingerprint in fingerprints),
+                text_fingerprints=tuple(fingerprint.id for fingerprint in collection.fingerprints),
             )
             catalog.record_snapshot(self._duck, snapshot, number, info, __version__)
         return snapshot
 
-    def _load(
-        self,
-        moment: ingest.Moment,
-        tables: Sequence[IncomingTable],
-        fingerprints: Sequence[TextFingerprint],
-        keep_text: bool,
-    ) -> tuple[list[TableCoverage], list[DriftCount]]:
+    def _load(self, moment: Moment, collection: Collection) -> tuple[list[TableCoverage], list[DriftCount]]:
         coverage: list[TableCoverage] = []
         statuses: list[DriftCount] = []
-        for incoming in tables:
+        for incoming in collection.tables:
             later = catalog.next_covering(self._duck, moment.deployment_no, moment.as_of_ns, incoming.table)
-            covered, unknown = ingest.load_table(
-                self._duck,
-                incoming,
-                moment,
-                next_snapshot=later,
-                fingerprints=[f for f in fingerprints if f.table == incoming.table.name],
-                keep_text=keep_text,
-            )
+            covered, unknown = load_table(self._duck, incoming, moment, collection, next_snapshot=later)
             coverage.append(covered)
             statuses += unknown
+        if collection.tables_are_complete:
+            coverage += self._drop_missing(moment, {c.table for c in coverage})
         return coverage, statuses
 
-    def _drop_missing(self, moment: ingest.Moment, present: set[TableRef]) -> list[TableCoverage]:
+    def _drop_missing(self, moment: Moment, present: set[TableRef]) -> list[TableCoverage]:
         """Record tables that earlier snapshots had and this complete listing has not."""
         names = {(table.component, table.name) for table in present}
         rows = self._duck.execute(
@@ -219,7 +178,7 @@ class Store:
             if (component, name) not in names:
                 table = TableRef(component, name)
                 later = catalog.next_covering(self._duck, moment.deployment_no, moment.as_of_ns, table)
-                removed = ingest.drop_table(self._duck, table, moment, next_snapshot=later)
+                removed = drop_table(self._duck, table, moment, next_snapshot=later)
                 if removed:
                     gone.append(TableCoverage(table, "collected", 0, 0, 0, removed, "the table is gone"))
         return gone

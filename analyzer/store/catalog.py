@@ -23,9 +23,7 @@ from analyzer.model import (
 
 def deployment_no(connection: duckdb.DuckDBPyConnection, name: str) -> int | None:
     """Return the number of a deployment, or None when the store does not know it."""
-    row = connection.execute(
-        "select deployment_no from deployment where name = $name", {"name": name}
-    ).fetchone()
+    row = connection.execute("select deployment_no from deployment where name = $name", {"name": name}).fetchone()
     return None if row is None else int(row[0])
 
 
@@ -169,9 +167,7 @@ def read_snapshots(connection: duckdb.DuckDBPyConnection, deployment: str | None
     )  # fmt: skip
 
 
-def _by_snapshot(
-    connection: duckdb.DuckDBPyConnection, table: str, order: str
-) -> dict[int, list[tuple[Any, ...]]]:
+def _by_snapshot(connection: duckdb.DuckDBPyConnection, table: str, order: str) -> dict[int, list[tuple[Any, ...]]]:
     grouped: dict[int, list[tuple[Any, ...]]] = {}
     for number, *rest in connection.execute(f"select * from {table} order by snapshot_no, {order}").fetchall():
         grouped.setdefault(number, []).append(tuple(rest))
