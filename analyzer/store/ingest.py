@@ -56,13 +56,14 @@ def load_table(
     differs = " or ".join(f"b.{name} is distinct from i.{name}" for name in columns)
     connection.execute(
         f"""create or replace temp table difference as
-        select coalesce(i.id, b.id) as id, b.revision_no as previous_no, i.id is null as deleted
-        from incoming as i full join before as b on b.id = i.id
+        select coalesce(i.id, b.id) as id, i.id is null as deleted, b.id is null as added,
+            coalesce(b.revision_no, t.revision_no) as previous_no
+        from incoming as i full join before as b on b.id = i.id left join tombstone as t on t.id = i.id
         where i.id is null or b.id is null or {differs}"""
     )
     counts = connection.execute(
-        """select count(*) filter (where previous_no is null),
-            count(*) filter (where previous_no is not null and not deleted), count(*) filter (where deleted)
+        """select count(*) filter (where added), count(*) filter (where not added and not deleted),
+            count(*) filter (where deleted)
         from difference"""
     ).fetchone()
     assert counts is not None
@@ -70,7 +71,7 @@ def load_table(
     if next_snapshot is not None:
         _assert_again(connection, kind, columns, incoming.table, moment, next_snapshot=next_snapshot)
     drift = unknown_statuses(connection, incoming.table, kind)
-    connection.execute("drop table incoming; drop table before; drop table difference")
+    connection.execute("drop table incoming; drop table before; drop table tombstone; drop table difference")
     coverage = TableCoverage(
         incoming.table,
         "collected",
@@ -95,7 +96,7 @@ def drop_table(
     _load_before(connection, kind, table, moment)
     connection.execute(
         """create or replace temp table difference as
-        select id, revision_no as previous_no, true as deleted from before"""
+        select id, true as deleted, false as added, revision_no as previous_no from before"""
     )
     row = connection.execute("select count(*) from difference").fetchone()
     assert row is not None
@@ -103,7 +104,7 @@ def drop_table(
     _append(connection, kind, columns, table, moment)
     if next_snapshot is not None:
         _assert_again(connection, kind, columns, table, moment, next_snapshot=next_snapshot)
-    connection.execute("drop table incoming; drop table before; drop table difference")
+    connection.execute("drop table incoming; drop table before; drop table tombstone; drop table difference")
     return int(row[0])
 
 
@@ -122,15 +123,16 @@ def rebuild_ends(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _load_before(connection: duckdb.DuckDBPyConnection, kind: RevisionTable, table: TableRef, moment: Moment) -> None:
-    """Make the temporary table `before`: the table's documents in force at the collection's time."""
-    connection.execute(
-        f"""create or replace temp table before as
-        select r.* from {kind.name} as r
-        where r.deployment_no = $deployment_no and r.component = $component and r.table_name = $table_name
-            and r.revision_ns <= $as_of_ns and not r.deleted
-            and r.revision_no not in (select e.revision_no from revision_end as e where e.valid_to_ns <= $as_of_ns)""",
-        _place(table, moment),
-    )
+    """Make the temporary tables `before` and `tombstone`: documents in force at the collection's time, and gone ones."""
+    for name, condition in (("before", "not r.deleted"), ("tombstone", "r.deleted")):
+        connection.execute(
+            f"""create or replace temp table {name} as
+            select r.* from {kind.name} as r
+            where r.deployment_no = $deployment_no and r.component = $component and r.table_name = $table_name
+                and r.revision_ns <= $as_of_ns and {condition} and r.revision_no not in (
+                    select e.revision_no from revision_end as e where e.valid_to_ns <= $as_of_ns)""",
+            _place(table, moment),
+        )
 
 
 def _append(

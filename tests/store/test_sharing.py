@@ -1,0 +1,197 @@
+"""One store, many processes: waiting, naming the holder, versions, and being killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from analyzer.errors import StoreError, UsageError
+from analyzer.model import Mark
+from analyzer.store import Store
+from tests.store.spooling import collection
+from tests.store.test_revisions import START_NS, message
+
+HOLD = """
+import sys
+from pathlib import Path
+from analyzer.store import Store
+with Store.write(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def hold(path: Path) -> subprocess.Popen[str]:
+    """Start a process that holds the store for writing until its standard input ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def release(process: subprocess.Popen[str]) -> None:
+    process.communicate(timeout=30)
+
+
+def make_store(path: Path, folder: Path) -> None:
+    with Store.write(path) as store:
+        store.ingest(collection(folder, {"chatMessages": [message(1)]}, as_of_ns=START_NS))
+
+
+def test_a_reader_waits_for_a_writer_and_then_reads(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    make_store(path, tmp_path / "a")
+    writer = hold(path)
+    timer = threading.Timer(0.3, release, args=[writer])
+    timer.start()
+    with Store.read(path, wait_s=20) as store:
+        assert len(store.snapshots()) == 1
+    timer.join()
+
+
+@pytest.mark.parametrize("opening", [Store.read, Store.write])
+def test_whoever_waits_too_long_is_told_which_process_holds_the_store(tmp_path: Path, opening: object) -> None:
+    path = tmp_path / "s.duckdb"
+    make_store(path, tmp_path / "a")
+    writer = hold(path)
+    try:
+        with pytest.raises(StoreError, match=rf"in use by process {writer.pid} ") as refused:
+            opening(path, wait_s=0.1)  # type: ignore[operator]
+        assert "--wait" in refused.value.hint
+    finally:
+        release(writer)
+
+
+def test_a_missing_store_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no store at") as refused:
+        Store.read(tmp_path / "none.duckdb")
+    assert "analyzer collect" in refused.value.hint
+    assert not (tmp_path / "none.duckdb").exists()
+
+
+def test_a_store_is_private_and_kept_out_of_version_control(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "s.duckdb"
+    make_store(path, tmp_path / "a")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert (path.parent / ".gitignore").read_text() == "/s.duckdb*\n"
+
+
+def test_a_store_of_a_newer_version_is_refused_unchanged(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    make_store(path, tmp_path / "a")
+    with duckdb.connect(str(path)) as duck:
+        duck.execute("update meta set value = '99' where key = 'schema_version'")
+    before = path.read_bytes()
+    for opening in (Store.read, Store.write):
+        with pytest.raises(StoreError, match="has schema 99, this version knows schemas up to 1"):
+            opening(path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a database", b"x" * 20_000])
+def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "s.duckdb"
+    path.write_bytes(content)
+    with pytest.raises(StoreError):
+        Store.read(path)
+    assert path.read_bytes() == content
+
+
+def test_a_duckdb_file_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    with duckdb.connect(str(path)) as duck:
+        duck.execute("create table theirs (x integer)")
+    for opening in (Store.read, Store.write):
+        with pytest.raises(StoreError, match="no store of this program"):
+            opening(path)
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot write"):
+        Store.write(tmp_path / "file" / "s.duckdb")
+
+
+INGEST = """
+import sys
+from pathlib import Path
+from analyzer.store import Store
+from tests.store.spooling import collection
+from tests.store.test_revisions import START_NS, message
+folder = Path(sys.argv[1])
+made = collection(folder / "b", {"chatMessages": [message(n, "failed") for n in range(2, 4000)]}, as_of_ns=START_NS + 1)
+print("ready", flush=True)
+with Store.write(folder / "s.duckdb") as store:
+    store.ingest(made)
+print("done", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_writer_killed_at_any_moment_leaves_the_store_whole(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    make_store(path, tmp_path / "a")
+    outcomes = set()
+    for attempt in range(20):
+        process = subprocess.Popen(
+            [sys.executable, "-c", INGEST, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=Path.cwd()
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        killer = threading.Timer(attempt * 0.012, os.kill, args=[process.pid, signal.SIGKILL])
+        killer.start()
+        process.wait()
+        killer.cancel()
+        process.stdout.close()
+        with Store.read(path) as store:
+            held = {s.id: len(store.frame(s).rows("staging/stg_messages")) for s in store.snapshots()}
+        assert held in ({1: 1}, {1: 1, 2: 3998})
+        outcomes.add(len(held))
+        if len(held) == 2:
+            path.unlink()
+            make_store(path, tmp_path / "a")
+    assert 1 in outcomes  # some were killed before they committed
+
+
+def test_several_deployments_must_be_told_apart(tmp_path: Path) -> None:
+    with Store.write(tmp_path / "s.duckdb") as store:
+        for name in ("a-1", "b-2"):
+            store.ingest(collection(tmp_path / name, {}, as_of_ns=START_NS, deployment=name))
+        with pytest.raises(UsageError, match="2 deployments") as refused:
+            store.snapshot()
+        assert "a-1, b-2" in refused.value.hint
+        assert store.snapshot(deployment="b-2").deployment.name == "b-2"
+
+
+def test_a_snapshot_is_found_by_id_or_label_and_a_wrong_name_lists_them(tmp_path: Path) -> None:
+    with Store.write(tmp_path / "s.duckdb") as store:
+        store.ingest(collection(tmp_path / "a", {}, as_of_ns=START_NS, label="baseline"))
+        store.ingest(collection(tmp_path / "b", {"users": []}, as_of_ns=START_NS + 1, label="after"))
+        assert store.snapshot().label == "after"
+        assert store.snapshot("baseline").id == 1
+        assert store.snapshot(2).label == "after"
+        with pytest.raises(UsageError, match="0 snapshots are called 'before'"):
+            store.snapshot("before")
+
+
+def test_real_beats_test_and_clear_takes_back(tmp_path: Path) -> None:
+    def say(verdict: str, at_ms: int) -> Mark:
+        return Mark("k1", verdict, "because", "ada", at_ms)  # type: ignore[arg-type]
+
+    with Store.write(tmp_path / "s.duckdb") as store:
+        store.ingest(collection(tmp_path / "a", {}, as_of_ns=START_NS))
+        verdicts = []
+        for at_ms, verdict in enumerate(["test", "real", "test", "clear", "test"]):
+            store.add_mark("happy-animal-123", say(verdict, at_ms))
+            verdicts.append([mark.verdict for mark in store.marks("happy-animal-123")])
+        assert verdicts == [["test"], ["real"], ["real"], [], ["test"]]
