@@ -1,0 +1,65 @@
+# Every target sets up what it needs: a virtual environment with the locked versions, checked by hash.
+# Needs make, git and Python 3.11 or newer with its venv module; nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-external check format docs bench lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
+
+# ---- setting up -----------------------------------------------------------------------------------------------
+
+$(VENV)/.locked: requirements/dev.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.locked pyproject.toml
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# ---- using it -------------------------------------------------------------------------------------------------
+
+demo: $(VENV)/.installed  ## replay a rollout and explain why its deployment says "degraded"
+	@$(BIN)/python -m analyzer demo
+
+test: $(VENV)/.installed  ## run every test that needs nothing but this folder
+	$(BIN)/python -m pytest -n $(JOBS) -m "not external"
+
+test-external: $(VENV)/.installed  ## run the tests that need a browser, npm or a JVM, and say what was left out
+	@$(BIN)/python tests/external.py
+
+check: $(VENV)/.installed  ## format, lint, types, import contracts, docs drift; changes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/reference.py --check
+
+format: $(VENV)/.installed  ## format the code and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.installed  ## write docs/commands.md and docs/queries.md from the code
+	$(BIN)/python docs/reference.py
+
+bench: $(VENV)/.installed  ## measure speed against physical floors and other tools
+	$(BIN)/python -m benchmarks
+
+lock:  ## resolve pyproject.toml into requirements/*.txt; `make lock UPGRADE=--upgrade` takes newer versions
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip --disable-pip-version-check --quiet install uv
+	.venv-lock/bin/uv pip compile pyproject.toml $(LOCK) --output-file requirements/run.txt
+	.venv-lock/bin/uv pip compile pyproject.toml --extra dev --constraint requirements/run.txt $(LOCK) --output-file requirements/dev.txt
+
+LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
+
+clean:  ## remove what the targets made, the environment included; data/*.duckdb stays
+	rm -rf $(VENV) .venv-lock build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache mutants
