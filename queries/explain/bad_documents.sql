@@ -1,0 +1,68 @@
+-- Documents that pull health down at the clock: in the window and not completed, or stuck at any age.
+--
+-- grain    one row per message or trace
+-- params   $window_ms  BIGINT  length of the window, > 0
+--          $stuck_ms   BIGINT  age from which a document in flight is stuck, > 0
+-- returns  table_name     VARCHAR    chatMessages or workflowTraces
+--          id             VARCHAR
+--          status         VARCHAR    as stored; NULL where it never had one
+--          is_in_window   BOOLEAN
+--          is_stuck       BOOLEAN
+--          tier           VARCHAR    NULL where nothing says that a test left it
+--          rules          VARCHAR[]  rules that fired; NULL without a tier
+--          task_id        VARCHAR
+--          task_exists    BOOLEAN
+--          error_type     VARCHAR    traces only
+--          model          VARCHAR
+--          workflow_type  VARCHAR    traces only
+--          judged_at_ms   DOUBLE     milliseconds since the epoch
+-- reads    stg_messages, stg_traces, stg_tasks, artifact
+with judged as (
+    select
+        'chatMessages' as table_name,
+        m.id,
+        m.status,
+        m.judged_at_ms >= getvariable('at_ms') - $window_ms as is_in_window,
+        coalesce(m.status = 'streaming' and m.judged_at_ms < getvariable('at_ms') - $stuck_ms, false) as is_stuck,
+        coalesce(m.status = 'complete', false) as is_complete,
+        m.task_id,
+        null::varchar as error_type,
+        m.llm_model as model,
+        null::varchar as workflow_type,
+        m.judged_at_ms,
+    from stg_messages as m
+    union all
+    select
+        'workflowTraces' as table_name,
+        t.id,
+        t.status,
+        t.judged_at_ms >= getvariable('at_ms') - $window_ms as is_in_window,
+        coalesce(t.status = 'STARTED' and t.started_at_ms < getvariable('at_ms') - $stuck_ms, false) as is_stuck,
+        coalesce(t.status = 'COMPLETED', false) as is_complete,
+        t.task_id,
+        t.error_type,
+        t.model,
+        t.workflow_type,
+        t.judged_at_ms,
+    from stg_traces as t
+)
+
+select
+    j.table_name,
+    j.id,
+    j.status,
+    j.is_in_window,
+    j.is_stuck,
+    a.tier,
+    a.rules,
+    j.task_id,
+    k.id is not null as task_exists,
+    j.error_type,
+    j.model,
+    j.workflow_type,
+    j.judged_at_ms,
+from judged as j
+left join artifact as a on a.component = '' and a.table_name = j.table_name and a.id = j.id
+left join stg_tasks as k on k.id = j.task_id
+where (j.is_in_window and not j.is_complete) or j.is_stuck
+order by j.table_name, j.id
