@@ -1,1 +1,99 @@
+"""The command line. Imports click and nothing heavy; a command's module is imported when that command is called."""
 
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import click
+
+from analyzer import __version__, errors
+
+COMMANDS: Mapping[str, str] = {
+    "collect": "analyzer.cli.collect:collect",
+    "snapshots": "analyzer.cli.snapshots:snapshots",
+    "health": "analyzer.cli.health:health",
+    "explain": "analyzer.cli.explain:explain",
+    "artifacts": "analyzer.cli.artifacts:artifacts",
+    "query": "analyzer.cli.query:query",
+    "export": "analyzer.cli.export:export",
+    "demo": "analyzer.cli.demo:demo",
+}
+SUMMARIES: Mapping[str, str] = {
+    "collect": "Add an export or a recording to the store.",
+    "snapshots": "List what was collected, or show one snapshot's coverage and drift.",
+    "health": "Judge health three ways: reported, raw, and without tests.",
+    "explain": "Say why health is degraded, whose fault it is, and when it clears.",
+    "artifacts": "List what tests left behind, why, and mark what the rules got wrong.",
+    "query": "Run a named query, or read-only SQL of your own.",
+    "export": "Write a snapshot's tables to Parquet.",
+    "demo": "Replay a rollout on sample data and explain its degraded check.",
+}
+
+
+class AnalyzerGroup(click.Group):
+    """The top of the command line: finds commands by name, and turns every way to fail into a line and a code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names in the order in which a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of one command.
+
+        raises  click.UsageError for a name that is not listed
+        """
+        if cmd_name not in COMMANDS:
+            ctx.fail(f"there is no command {cmd_name!r}; valid: {', '.join(COMMANDS)}")
+        module, attribute = COMMANDS[cmd_name].split(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUMMARIES.items()))
+
+    def main(  # type: ignore[override]  # every call ends the process, or raises SystemExit for click's test runner
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
+        """Run a command line. A command returns its exit code, None for 0; see `analyzer.errors` for the codes."""
+        words = list(sys.argv[1:] if args is None else args)
+        is_debugging = "--debug" in words  # wherever it stands: people add it to the end of what failed
+        words = [word for word in words if word != "--debug"]
+        try:
+            code = super().main(words, prog_name or "analyzer", **extra | {"standalone_mode": False})
+            sys.stdout.flush()
+        except SystemExit as ending:
+            if not isinstance(ending.__context__, BrokenPipeError):
+                raise
+            code = _report(ending.__context__, is_debugging)  # click makes a reader who left into exit 1
+        except (Exception, KeyboardInterrupt) as problem:
+            code = _report(problem, is_debugging)
+        sys.exit(code if isinstance(code, int) else errors.EXIT_OK)
+
+
+def _report(problem: BaseException, is_debugging: bool) -> int:
+    from analyzer.cli import failure
+
+    return failure.report(problem, is_debugging)
+
+
+@click.group(cls=AnalyzerGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback when a command fails.")
+@click.pass_context
+def main(ctx: click.Context) -> int:
+    """Explain a degraded Convex deployment, judge a rollout, and remove test leftovers with proof.
+
+    Alone it shows the state of the newest snapshot and the next step.
+    """
+    if ctx.invoked_subcommand is not None:
+        return errors.EXIT_OK
+    from analyzer import config
+    from analyzer.cli.state import show_state
+
+    return show_state(config.load())

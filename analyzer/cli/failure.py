@@ -1,0 +1,70 @@
+"""What a user sees when a command does not end well: one line of fact, one of help, and an exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import traceback
+
+import click
+
+from analyzer import config
+from analyzer.errors import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_USAGE, AnalyzerError
+
+EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports a program whose reader left; never 0: there is a verdict
+_ADMIN_KEY = re.compile(r"([\w:-]+)\|[\w+/=-]{8,}")  # `prod:name|secret`; the part before the bar is no secret
+
+
+def report(problem: BaseException, is_debugging: bool) -> int:
+    """Write to stderr what went wrong, and return the exit code that says whose turn it is."""
+    if isinstance(problem, BrokenPipeError):
+        _silence_stdout()
+        return EXIT_BROKEN_PIPE
+    if isinstance(problem, click.Abort | KeyboardInterrupt):
+        _write("interrupted")
+        return EXIT_INTERRUPTED
+    if is_debugging:
+        _write("".join(traceback.format_exception(problem)).rstrip())
+    if isinstance(problem, click.exceptions.NoArgsIsHelpError):
+        _write(problem.ctx.get_help() if problem.ctx else problem.format_message())
+        return EXIT_USAGE
+    fact, hint, code = _described(problem)
+    _write(f"error: {fact}")
+    if hint:
+        _write(f"hint:  {hint}")
+    return code
+
+
+def redacted(text: str) -> str:
+    """Take credentials out of text: those of the environment by value, and whatever is shaped like an admin key."""
+    for secret in config.secrets():
+        text = text.replace(secret, "[secret]")
+    return _ADMIN_KEY.sub(r"\1|[secret]", text)
+
+
+def _described(problem: BaseException) -> tuple[str, str, int]:
+    if isinstance(problem, AnalyzerError):
+        return str(problem), problem.hint, problem.exit_code
+    if isinstance(problem, click.UsageError):
+        path = problem.ctx.command_path if problem.ctx else "analyzer"
+        return problem.format_message(), f"`{path} --help` says what is valid", EXIT_USAGE
+    if isinstance(problem, click.ClickException):
+        return problem.format_message(), "", EXIT_FAULT
+    if isinstance(problem, OSError) and problem.strerror:
+        where = f"{problem.filename}: " if problem.filename else ""
+        return f"{where}{problem.strerror}", "", EXIT_FAULT
+    return (
+        f"internal fault: {type(problem).__name__}: {problem}",
+        "nothing was decided; `analyzer --debug …` shows where it happened",
+        EXIT_FAULT,
+    )
+
+
+def _write(text: str) -> None:
+    click.echo(redacted(text), err=True)
+
+
+def _silence_stdout() -> None:
+    """Give the interpreter somewhere to flush to at exit, or it complains about the pipe once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

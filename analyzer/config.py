@@ -1,0 +1,306 @@
+"""What the user has settled: flags > environment > .env.local > analyzer.toml or [tool.analyzer] in pyproject.toml.
+
+The only place that reads the environment. The configuration file is the first one found from the current folder
+upward; paths in it are relative to it. Keys and values it does not know are errors, never ignored.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from analyzer.errors import ConfigError
+from analyzer.model import DeploymentType, FilterName
+from analyzer.units import parse_duration_ms
+
+DEFAULT_STORE = Path("data/analyzer.duckdb")  # under the current folder
+BUILT_IN_POLICIES = ("deployed", "strict", "rollout")
+TOLERABLE_TYPES = (DeploymentType.DEV, DeploymentType.PREVIEW)
+DEFAULT_FLAGS = (
+    "ENABLE_WORKFLOW",
+    "ENABLE_RETRY_WITH_BACKOFF",
+    "ENABLE_MESSAGE_COMPRESSION",
+    "ENABLE_PROMPT_MESSAGE_ID",
+    "LOG_PROVIDER_ENABLED",
+)
+DOTENV_FILES = (".env.local", ".env")  # the order in which the Convex CLI reads them; the earlier wins
+
+
+@dataclass(frozen=True, slots=True)
+class TestLists:
+    """People and repositories that a team names as its own testing; compared without regard to case."""
+
+    __test__ = False  # not a test class, whatever its name says to pytest
+
+    emails: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()  # user names or ids
+    repos: tuple[str, ...] = ()  # repository full names
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSettings:
+    """How health is judged where no flag says otherwise."""
+
+    policy: str = "deployed"
+    filter: FilterName = FilterName.EVIDENCE
+    tolerate: tuple[DeploymentType, ...] = ()  # types on which leftovers of tests alone are no bad answer
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionNames:
+    """Functions of the deployment that are asked, as `module/path:function`."""
+
+    system_health: str = "monitoring/dashboard:getSystemHealth"
+    alerts: str = "monitoring/dashboard:checkAlerts"
+    feature_flags: str = "monitoring/dashboard:getFeatureFlags"
+    recent_traces: str = "monitoring/dashboard:getRecentTraces"
+    workflow_mode: str = "api/testHelpers:checkWorkflowMode"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that a command may be told, resolved."""
+
+    store: Path = DEFAULT_STORE
+    deployment: str | None = None  # which one to read where a store holds several
+    wait_s: float = 10.0  # how long to wait for another process to let go of the store
+    tests: TestLists = field(default_factory=TestLists)
+    health: HealthSettings = field(default_factory=HealthSettings)
+    policies: Mapping[str, Mapping[str, int | float]] = field(default_factory=dict)  # see POLICY_KEYS
+    flags: tuple[str, ...] = DEFAULT_FLAGS  # environment variables whose values are kept
+    functions: FunctionNames = field(default_factory=FunctionNames)
+    rule_files: tuple[Path, ...] = ()  # the user's own artifact rules
+    convex_deployment: str | None = None  # CONVEX_DEPLOYMENT of the environment or .env.local: "dev:tall-forest-1234"
+    config_file: Path | None = None  # where the file was found
+
+
+def load(
+    *,
+    db: Path | None = None,
+    deployment: str | None = None,
+    wait_s: float | None = None,
+    policy: str | None = None,
+    filter_name: FilterName | None = None,
+) -> Settings:
+    """Resolve the settings; an argument is a flag of the command line, None where it was not given.
+
+    raises  ConfigError naming file and key
+    """
+    settings = _from_file(Path.cwd())
+    known = (*BUILT_IN_POLICIES, *settings.policies)
+    health = replace(
+        settings.health,
+        policy=policy or settings.health.policy,
+        filter=filter_name or settings.health.filter,
+    )
+    if health.policy not in known:
+        raise ConfigError(f"there is no policy {health.policy!r}", hint=f"valid: {', '.join(known)}")
+    from_environment = os.environ.get("ANALYZER_DB")
+    return replace(
+        settings,
+        store=db or (Path(from_environment) if from_environment else settings.store),
+        deployment=deployment or settings.deployment,
+        wait_s=settings.wait_s if wait_s is None else wait_s,
+        health=health,
+        convex_deployment=_convex_variables(Path.cwd()).get("CONVEX_DEPLOYMENT"),
+    )
+
+
+def is_colour_wanted() -> bool:
+    """Tell whether the user allows colour: NO_COLOR is unset or empty, and the terminal is not a dumb one."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def secrets() -> tuple[str, ...]:
+    """Return the values of all credentials in the environment and .env files, longest first, to keep them unseen."""
+    variables = _convex_variables(Path.cwd())
+    values = {value for name, value in variables.items() if re.search("KEY|TOKEN|SECRET|PASSWORD", name)}
+    return tuple(sorted((value for value in values if len(value) >= 8), key=len, reverse=True))
+
+
+def _convex_variables(folder: Path) -> dict[str, str]:
+    """Return CONVEX_* and ANALYZER_* variables as the Convex CLI resolves them; an empty one is unset."""
+    found: dict[str, str] = {}
+    for name in reversed(DOTENV_FILES):
+        path = folder / name
+        if path.is_file():
+            found.update(_dotenv(path.read_text(encoding="utf-8", errors="replace")))
+    found.update({name: value for name, value in os.environ.items() if value})
+    return {name: value for name, value in found.items() if name.startswith(("CONVEX_", "ANALYZER_"))}
+
+
+def _dotenv(text: str) -> dict[str, str]:
+    """Read `NAME=value  # comment` lines, quoted or not. Anything else is somebody else's syntax and is left alone."""
+    found = {}
+    for line in text.splitlines():
+        match = re.fullmatch(r"""\s*(?:export\s+)?(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^#\n]*?))\s*(?:#.*)?""", line)
+        if match and (value := match[2] or match[3] or match[4]):
+            found[match[1]] = value
+    return found
+
+
+# ---- the file --------------------------------------------------------------------------------------------------
+
+
+def _from_file(folder: Path) -> Settings:
+    found = _find(folder)
+    if found is None:
+        return Settings()
+    path, table = found
+    return _Reader(path).settings(table)
+
+
+def _find(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Return the nearest configuration from a folder upward, and its content."""
+    for parent in (folder, *folder.parents):
+        own, shared = parent / "analyzer.toml", parent / "pyproject.toml"
+        if own.is_file():
+            return own, _parsed(own)
+        if shared.is_file() and (table := _parsed(shared).get("tool", {}).get("analyzer")) is not None:
+            return shared, table
+    return None
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        raise ConfigError(f"{path} cannot be read: {problem}", hint="it must be TOML in UTF-8") from problem
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text that is not empty")
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise ValueError("a list of texts that are not empty")
+    return tuple(value)
+
+
+def _duration_ms(value: object) -> int:
+    try:
+        ms = parse_duration_ms(_text(value))
+    except ValueError:
+        ms = 0
+    if ms == 0:
+        raise ValueError('a duration longer than 0, like "30s", "15m", "1h" or "7d"')
+    return ms
+
+
+def _share(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError("a share, 0 to 1")
+    return float(value)
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError("a whole number, 0 or more")
+    return value
+
+
+def _types(value: object) -> tuple[DeploymentType, ...]:
+    names = _texts(value)
+    if not set(names) <= set(TOLERABLE_TYPES):
+        raise ValueError(f"a list of {', '.join(TOLERABLE_TYPES)}; every other type counts as production")
+    return tuple(DeploymentType(name) for name in names)
+
+
+def _filter(value: object) -> FilterName:
+    if value not in list(FilterName):
+        raise ValueError(f"one of {', '.join(FilterName)}")
+    return FilterName(str(value))
+
+
+Check = Callable[[object], Any]
+TOP_KEYS: Mapping[str, Check] = {"db": _text, "deployment": _text, "wait": _duration_ms}
+SECTION_KEYS: Mapping[str, Mapping[str, Check]] = {
+    "tests": {"emails": _texts, "users": _texts, "repos": _texts},
+    "health": {"policy": _text, "filter": _filter, "tolerate": _types},
+    "flags": {"names": _texts},
+    "functions": dict.fromkeys(FunctionNames.__dataclass_fields__, _text),
+    "rules": {"files": _texts},
+}
+POLICY_KEYS: Mapping[str, Check] = {
+    "window": _duration_ms,
+    "max_error_rate": _share,
+    "min_completion_rate": _share,
+    "max_stuck": _whole,
+    "max_response": _duration_ms,
+}
+
+
+class _Reader:
+    """Turns the tables of one file into Settings, and its mistakes into ConfigErrors that name the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def settings(self, table: Mapping[str, Any]) -> Settings:
+        sections = (*SECTION_KEYS, "policy")
+        top = self._checked("", {k: v for k, v in table.items() if k not in sections}, TOP_KEYS, sections)
+        read = {
+            name: self._checked(name, self._table(name, table.get(name, {})), keys)
+            for name, keys in SECTION_KEYS.items()
+        }
+        settings = Settings(
+            store=self._relative(top["db"]) if "db" in top else DEFAULT_STORE,
+            deployment=top.get("deployment"),
+            wait_s=top.get("wait", 10_000) / 1000,
+            tests=TestLists(**read["tests"]),
+            health=HealthSettings(**read["health"]),
+            policies=self._policies(self._table("policy", table.get("policy", {}))),
+            flags=read["flags"].get("names", DEFAULT_FLAGS),
+            functions=FunctionNames(**read["functions"]),
+            rule_files=tuple(self._relative(name) for name in read["rules"].get("files", ())),
+            config_file=self._path,
+        )
+        known = (*BUILT_IN_POLICIES, *settings.policies)
+        if settings.health.policy not in known:
+            raise self._wrong("[health] policy", settings.health.policy, f"one of {', '.join(known)}")
+        return settings
+
+    def _policies(self, table: Mapping[str, Any]) -> dict[str, dict[str, int | float]]:
+        for name in table:
+            if name in BUILT_IN_POLICIES:
+                raise ConfigError(
+                    f"{self._path}: [policy.{name}] would replace a built-in policy", hint="give it another name"
+                )
+        return {
+            name: self._checked(f"policy.{name}", self._table(f"policy.{name}", value), POLICY_KEYS)
+            for name, value in table.items()
+        }
+
+    def _checked(
+        self, section: str, table: Mapping[str, Any], keys: Mapping[str, Check], sections: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        where = f"[{section}] " if section else ""
+        found = {}
+        for key, value in table.items():
+            if key not in keys:
+                valid = ", ".join([*keys, *(f"[{name}]" for name in sections)])
+                raise ConfigError(f"{self._path}: {where}{key} is not a setting", hint=f"valid: {valid}")
+            try:
+                found[key] = keys[key](value)
+            except ValueError as expected:
+                raise self._wrong(f"{where}{key}", value, str(expected)) from expected
+        return found
+
+    def _table(self, section: str, value: object) -> Mapping[str, Any]:
+        if not isinstance(value, dict):
+            raise self._wrong(section, value, f"a table, written [{section}]")
+        return value
+
+    def _wrong(self, key: str, value: object, expected: str) -> ConfigError:
+        return ConfigError(f"{self._path}: {key} is {value!r}", hint=f"expected: {expected}")
+
+    def _relative(self, name: str) -> Path:
+        return self._path.parent / Path(name).expanduser()
