@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from analyzer import sql
 from analyzer.errors import QueryError
-from analyzer.model import Snapshot
+from analyzer.model import Mark, Snapshot
+from analyzer.predicate import Leaf, Predicate
+from analyzer.store import marks, predicates
 from analyzer.store.columns import REVISION_TABLES
+from analyzer.store.export import write_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,15 +64,51 @@ class Frame:
         """Keep a query's rows in a temporary table that later queries of this frame read; returns their number."""
         query = sql.load(name)
         self._check(query, params)
+        return self._keep(table, f"query {name}", query.text, params)
+
+    def materialise_matches(
+        self, target: str, table: str, where: Predicate, *, evidence: str, source: str | None = None
+    ) -> int:
+        """Keep which root documents of a table fulfil a predicate: component, table_name, id, via.
+
+        table     table name, or "*" for all
+        evidence  temporary table of what earlier rules selected (id, rule), for `refers_to`
+        source    temporary table to read instead of the documents in force
+        returns   how many documents
+        """
+        selection = predicates.select_matches(table, where, evidence=evidence, source=source)
+        return self._keep(target, f"a rule on {table}", selection.sql, selection.params)
+
+    def judge_leaves(
+        self, table: str, parts: Sequence[Leaf], document_id: str, *, evidence: str
+    ) -> list[tuple[bool, str | None]] | None:
+        """Return by leaf whether it holds for one root document, and the value found as JSON text (None: missing).
+
+        Reduced text is found as {"$text": {"length": characters, "sha256": hex}}. None when there is no such document.
+        """
+        selection = predicates.select_leaves(table, parts, document_id, evidence=evidence)
+        row = self._connection.execute(selection.sql, selection.params).fetchone()
+        if row is None:
+            return None
+        return list(zip(row[::2], row[1::2], strict=True))
+
+    def marks(self) -> tuple[Mark, ...]:
+        """Return the mark in force for each marked document of the deployment, by id."""
+        return marks.in_force(marks.history(self._connection, self.snapshot.deployment.name))
+
+    def _keep(self, table: str, what: str, text: str, params: dict[str, Any]) -> int:
+        name = _identifier(table)
         try:
-            self._connection.execute(
-                f"create or replace temp table {_identifier(table)} as {query.text}", params or None
-            )
-            row = self._connection.execute(f"select count(*) from {_identifier(table)}").fetchone()
+            self._connection.execute(f"create or replace temp table {name} as {text}", params or None)
+            row = self._connection.execute(f"select count(*) from {name}").fetchone()
         except duckdb.Error as error:
-            raise QueryError(f"query {name} failed: {error}") from error
+            raise QueryError(f"{what} failed: {error}") from error
         assert row is not None
         return int(row[0])
+
+    def write_parquet(self, folder: Path) -> dict[str, int]:
+        """Write every staging view to Parquet files; returns documents by view."""
+        return write_parquet(self._connection, folder)
 
     def _run(self, name: str, params: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         query = sql.load(name)
