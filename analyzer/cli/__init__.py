@@ -23,13 +23,13 @@ COMMANDS: Mapping[str, str] = {
 }
 SUMMARIES: Mapping[str, str] = {
     "collect": "Add an export or a recording to the store.",
-    "snapshots": "List what was collected, or show one snapshot's coverage and drift.",
+    "snapshots": "List what was collected, with coverage and drift.",
     "health": "Judge health three ways: reported, raw, and without tests.",
-    "explain": "Say why health is degraded, whose fault it is, and when it clears.",
-    "artifacts": "List what tests left behind, why, and mark what the rules got wrong.",
+    "explain": "Say why health is degraded and when it clears.",
+    "artifacts": "List what tests left behind, say why, correct it.",
     "query": "Run a named query, or read-only SQL of your own.",
     "export": "Write a snapshot's tables to Parquet.",
-    "demo": "Replay a rollout on sample data and explain its degraded check.",
+    "demo": "Replay a rollout and explain its degraded check.",
 }
 
 
@@ -57,29 +57,30 @@ class AnalyzerGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(SUMMARIES.items()))
 
-    def main(  # type: ignore[override]  # every call ends the process, or raises SystemExit for click's test runner
+    def main(  # type: ignore[override]  # always ends in SystemExit, which click's test runner expects
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
-        """Run a command line. A command returns its exit code, None for 0; see `analyzer.errors` for the codes."""
+        """Run a command line. A command returns its exit code, None for 0; see `analyzer.errors` for the codes.
+
+        Replaces click's own: there a crash is 1, as is a reader who leaves, and an EOFError from a damaged file counts
+        as an interrupt.
+        """
         words = list(sys.argv[1:] if args is None else args)
         is_debugging = "--debug" in words  # wherever it stands: people add it to the end of what failed
         words = [word for word in words if word != "--debug"]
+        name = prog_name or "analyzer"
         try:
-            code = super().main(words, prog_name or "analyzer", **extra | {"standalone_mode": False})
+            self._main_shell_completion(extra, name)
+            with self.make_context(name, words, **extra) as ctx:
+                code = self.invoke(ctx)
             sys.stdout.flush()
-        except SystemExit as ending:
-            if not isinstance(ending.__context__, BrokenPipeError):
-                raise
-            code = _report(ending.__context__, is_debugging)  # click makes a reader who left into exit 1
+        except click.exceptions.Exit as done:
+            code = done.exit_code
         except (Exception, KeyboardInterrupt) as problem:
-            code = _report(problem, is_debugging)
-        sys.exit(code if isinstance(code, int) else errors.EXIT_OK)
+            from analyzer.cli import failure
 
-
-def _report(problem: BaseException, is_debugging: bool) -> int:
-    from analyzer.cli import failure
-
-    return failure.report(problem, is_debugging)
+            code = failure.report(problem, is_debugging)
+        sys.exit(code or errors.EXIT_OK)
 
 
 @click.group(cls=AnalyzerGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
