@@ -123,7 +123,7 @@ def rebuild_ends(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _load_before(connection: duckdb.DuckDBPyConnection, kind: RevisionTable, table: TableRef, moment: Moment) -> None:
-    """Make the temporary tables `before` and `tombstone`: documents in force at the collection's time, and gone ones."""
+    """Make temporary tables: `before`, the documents in force at the collection's time, and `tombstone`, those gone."""
     for name, condition in (("before", "not r.deleted"), ("tombstone", "r.deleted")):
         connection.execute(
             f"""create or replace temp table {name} as

@@ -1,0 +1,93 @@
+"""How the counts behind health move with the clock while documents stay as they are.
+
+A document begins to count when it exists, stops counting when the window passes it, and becomes stuck at its limit.
+Between those moments nothing changes, so walking over them visits every status there is, exactly.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+Key = tuple[str, str]  # table, class: see queries/explain/spans.sql
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Documents of one class that count from one clock until another."""
+
+    table: str
+    kind: str
+    from_ms: int
+    to_ms: int | None  # first clock at which they no longer count; None for never
+    duration_ms: float | None
+    count: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """What counts at one clock."""
+
+    documents: Counter[Key] = field(default_factory=Counter)
+    durations_ms: list[float] = field(default_factory=list)  # of completed traces, ascending
+
+    def add(self, span: Span, sign: int) -> None:
+        """Count a span's documents, or stop counting them."""
+        self.documents[span.table, span.kind] += sign * span.count
+        if span.duration_ms is None:
+            return
+        for _ in range(span.count):
+            if sign > 0:
+                insort(self.durations_ms, span.duration_ms)
+            else:
+                del self.durations_ms[bisect_left(self.durations_ms, span.duration_ms)]
+
+
+class Timeline:
+    """Spans of documents, walked from one clock."""
+
+    def __init__(self, spans: Iterable[Span], at_ms: int) -> None:
+        self._spans = list(spans)
+        self.at_ms = at_ms
+
+    def now(self) -> Tally:
+        """Return what counts at the clock."""
+        tally = Tally()
+        for span in self._spans:
+            if span.from_ms <= self.at_ms and (span.to_ms is None or self.at_ms < span.to_ms):
+                tally.add(span, 1)
+        return tally
+
+    def forward(self) -> Iterator[tuple[int, Tally]]:
+        """Yield each later clock at which something changes, and what counts from then on. The tally is reused.
+
+        Only documents that exist at the clock take part: nothing new arrives.
+        """
+        moves = [
+            (moment, span, sign)
+            for span in self._spans
+            for moment, sign in ((span.from_ms, 1), (span.to_ms, -1))
+            if moment is not None and moment > self.at_ms
+        ]
+        yield from _walk(self.now(), moves)
+
+    def backward(self) -> Iterator[tuple[int, Tally]]:
+        """Yield each clock up to now at which something changed, newest first, and what counted just before it."""
+        moves = [
+            (-moment, span, -sign)
+            for span in self._spans
+            for moment, sign in ((span.from_ms, 1), (span.to_ms, -1))
+            if moment is not None and moment <= self.at_ms
+        ]
+        for negative_ms, tally in _walk(self.now(), moves):
+            yield -negative_ms, tally
+
+
+def _walk(tally: Tally, moves: list[tuple[int, Span, int]]) -> Iterator[tuple[int, Tally]]:
+    moves.sort(key=lambda move: (move[0], -move[2]))  # add before taking away, so that no count is ever negative
+    for position, (moment, span, sign) in enumerate(moves):
+        tally.add(span, sign)
+        if position + 1 == len(moves) or moves[position + 1][0] != moment:
+            yield moment, tally
