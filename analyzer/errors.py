@@ -5,16 +5,27 @@ AnalyzerError                      exit 3, str(e) is one sentence of fact, e.hin
 ├─ ConfigError           exit 2    a configuration or rules file is wrong; names file and key
 ├─ SourceError           exit 3    cannot read what was asked
 │  ├─ SourceUnreachable  exit 3    may be tried again
-│  └─ SourceInvalid      exit 3    a file or an answer is not what it claims to be
+│  │  └─ OutcomeUnknown  exit 3    a change was sent and its answer was lost: read back, do not repeat
+│  ├─ SourceInvalid      exit 3    a file or an answer is not what it claims to be
+│  ├─ FunctionFailed     exit 3    a function of the deployment did not give a value; .reason says why
+│  └─ ServerRefused      exit 3    the deployment said no; .status and .code are its own words
+│     ├─ AccessDenied    exit 3    the key is missing, wrong or too weak; .permission names what it lacks
+│     ├─ NotOffered      exit 3    this server or this plan does not have it: there may be another way
+│     └─ CursorExpired   exit 3    what was read before cannot be continued: start over
 ├─ StoreError            exit 3    locked, newer schema, missing file or snapshot
 ├─ QueryError            exit 2    names queries/…
 ├─ NoData                exit 5    nothing to judge
+├─ TooFewSamples         exit 4    too little to bound what was asked; analysis turns it into "cannot tell yet"
 └─ GuardRefused          exit 6    a guard said no; names the guard, what it wanted and what it found
 
 A crash (any other exception) is exit 3 as well, and an interrupt is 130: see `analyzer.cli.main`.
 """
 
 from __future__ import annotations
+
+from typing import Literal
+
+FunctionFailure = Literal["missing", "paused", "wrong kind", "threw"]
 
 EXIT_OK = 0
 EXIT_BAD = 1
@@ -60,6 +71,44 @@ class SourceInvalid(SourceError):
     """A file or an answer is not what it claims to be."""
 
 
+class OutcomeUnknown(SourceUnreachable):
+    """A change was sent and its answer was lost: it may or may not have happened."""
+
+
+class FunctionFailed(SourceError):
+    """A function of the deployment did not give a value."""
+
+    def __init__(self, fact: str, *, hint: str = "", reason: FunctionFailure, message: str = "") -> None:
+        super().__init__(fact, hint=hint)
+        self.reason = reason
+        self.message = message  # what the deployment said, without its request id; foreign text
+
+
+class ServerRefused(SourceError):
+    """The deployment answered that it will not do what was asked."""
+
+    def __init__(self, fact: str, *, hint: str = "", status: int = 0, code: str = "") -> None:
+        super().__init__(fact, hint=hint)
+        self.status = status  # of HTTP; 0 when the refusal is ours
+        self.code = code  # the server's short code, "BadAdminKey"; "" when it gave none
+
+
+class AccessDenied(ServerRefused):
+    """The key is missing, wrong or too weak."""
+
+    def __init__(self, fact: str, *, hint: str = "", status: int = 0, code: str = "", permission: str = "") -> None:
+        super().__init__(fact, hint=hint, status=status, code=code)
+        self.permission = permission  # what the key lacks, "ViewData"; "" when it is no question of permissions
+
+
+class NotOffered(ServerRefused):
+    """This server, or the plan of its team, does not have what was asked for."""
+
+
+class CursorExpired(ServerRefused):
+    """Reading cannot go on where it stopped; everything must be read from the start."""
+
+
 class StoreError(AnalyzerError):
     """The store cannot be opened, or does not hold what was asked."""
 
@@ -74,6 +123,12 @@ class NoData(AnalyzerError):
     """There is nothing to judge."""
 
     exit_code = EXIT_NO_DATA
+
+
+class TooFewSamples(AnalyzerError):
+    """There is something to judge, but too little to bound what was asked."""
+
+    exit_code = EXIT_UNKNOWN
 
 
 class GuardRefused(AnalyzerError):
