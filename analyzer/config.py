@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from analyzer.convex import dotenv
 from analyzer.errors import ConfigError
 from analyzer.model import DeploymentType, FilterName
 from analyzer.units import parse_duration_ms
@@ -28,6 +29,7 @@ DEFAULT_FLAGS = (
     "ENABLE_PROMPT_MESSAGE_ID",
     "LOG_PROVIDER_ENABLED",
 )
+SHORTEST_SECRET = 8  # characters; striking out shorter ones would garble every text
 DOTENV_FILES = (".env.local", ".env")  # the order in which the Convex CLI reads them; the earlier wins
 
 
@@ -119,8 +121,9 @@ def is_colour_wanted() -> bool:
 def secrets() -> tuple[str, ...]:
     """Return the values of all credentials in the environment and .env files, longest first, to keep them unseen."""
     variables = _convex_variables(Path.cwd())
-    values = {value for name, value in variables.items() if re.search("KEY|TOKEN|SECRET|PASSWORD", name)}
-    return tuple(sorted((value for value in values if len(value) >= 8), key=len, reverse=True))
+    whole = {value for name, value in variables.items() if re.search("KEY|TOKEN|SECRET|PASSWORD", name)}
+    behind_bar = {value.rpartition("|")[2] for value in whole}  # the part of an admin key that is the secret
+    return tuple(sorted((s for s in whole | behind_bar if len(s) >= SHORTEST_SECRET), key=len, reverse=True))
 
 
 def _convex_variables(folder: Path) -> dict[str, str]:
@@ -129,19 +132,13 @@ def _convex_variables(folder: Path) -> dict[str, str]:
     for name in reversed(DOTENV_FILES):
         path = folder / name
         if path.is_file():
-            found.update(_dotenv(path.read_text(encoding="utf-8", errors="replace")))
-    found.update({name: value for name, value in os.environ.items() if value})
+            found |= _set(dotenv.parse(path.read_text(encoding="utf-8", errors="replace")))
+    found |= _set(os.environ)
     return {name: value for name, value in found.items() if name.startswith(("CONVEX_", "ANALYZER_"))}
 
 
-def _dotenv(text: str) -> dict[str, str]:
-    """Read `NAME=value  # comment` lines, quoted or not. Anything else is somebody else's syntax and is left alone."""
-    found = {}
-    for line in text.splitlines():
-        match = re.fullmatch(r"""\s*(?:export\s+)?(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^#\n]*?))\s*(?:#.*)?""", line)
-        if match and (value := match[2] or match[3] or match[4]):
-            found[match[1]] = value
-    return found
+def _set(variables: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in variables.items() if value}
 
 
 # ---- the file --------------------------------------------------------------------------------------------------

@@ -83,7 +83,12 @@ class AnalyzerGroup(click.Group):
         sys.exit(code or errors.EXIT_OK)
 
 
-@click.group(cls=AnalyzerGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    "analyzer",
+    cls=AnalyzerGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback when a command fails.")
 @click.pass_context

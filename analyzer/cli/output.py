@@ -40,10 +40,7 @@ def write_json(value: Any) -> None:
 
 def json_text(value: Any) -> str:
     """Return JSON of dicts, sequences, numbers, texts, dataclasses and enums; sets come sorted, paths as text."""
-    import orjson
-
-    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
-    return orjson.dumps(value, default=_plain, option=options).decode()
+    return _dumped(value, indent=True)
 
 
 def write_csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -76,8 +73,15 @@ def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple | dict | set | frozenset):
-        return csv_text(json_text(value))
+        return csv_text(_dumped(value, indent=False))
     return value
+
+
+def _dumped(value: Any, *, indent: bool) -> str:
+    import orjson
+
+    options = orjson.OPT_NON_STR_KEYS | (orjson.OPT_INDENT_2 if indent else 0)
+    return orjson.dumps(value, default=_plain, option=options).decode()
 
 
 def _plain(value: Any) -> Any:
