@@ -93,10 +93,18 @@ def type_name(parsed: Any) -> str:
     if isinstance(parsed, dict):
         wrapped = {"$integer": "int64", "$float": "float64 that is not finite", "$bytes": "bytes"}
         return wrapped.get(next(iter(parsed)), "object") if len(parsed) == 1 else "object"
-    return _TYPE_NAMES[type(parsed)]
+    return TYPE_NAMES[type(parsed)]
 
 
-_TYPE_NAMES = {type(None): "null", bool: "boolean", int: "int64", float: "float64", str: "string", list: "array"}
+TYPE_NAMES = {
+    type(None): "null",
+    bool: "boolean",
+    int: "int64",
+    float: "float64",
+    str: "string",
+    list: "array",
+    dict: "object",
+}  # Convex types by the Python types of parsed export_json
 
 
 def _encode_number(value: int | float, format_: Format) -> Any:
