@@ -1,8 +1,8 @@
 """Rules: which documents a test left behind, as data that people can read, extend and check.
 
 A rule is a named, versioned predicate over the fields of one table, with a tier and a reason. Rules come from a
-preset (`analyzer/presets/<name>/rules.toml`, with `edges.toml` for who belongs to whom) and from the user's own file,
-which adds rules or replaces one by its id with a higher version. What follows from a document being an artifact for
+preset (`analyzer/presets/<name>/rules.toml`, with `edges.toml` for who belongs to whom) and from the user's own files,
+which add rules or replace one by its id with a higher version. What follows from a document being an artifact for
 the documents that belong to it is not data but built in: see STRUCTURAL.
 """
 
@@ -31,7 +31,7 @@ __all__ = [
     "RuleSet",
     "StructuralRule",
     "fingerprints",
-    "load",
+    "load_all",
     "rules_hash",
 ]
 
@@ -40,18 +40,16 @@ DEFAULT_PRESET = "workflow-chat"
 TEXT_FIELDS = (("chatMessages", "content"),)
 
 
-def load(preset: str | Path = DEFAULT_PRESET, extra: Path | None = None) -> RuleSet:
-    """Read, combine and check the rules of a preset and of the user's own file.
+def load_all(own: Sequence[Path] = (), preset: str | Path = DEFAULT_PRESET) -> RuleSet:
+    """Read, combine and check the rules of a preset and of the user's own files.
 
+    own      the user's files, later ones on top: [[rule]], [[edge]] and `tables = [names of further tables]`
     preset   name of a shipped preset, or a folder with rules.toml and edges.toml
-    extra    the user's file: [[rule]], [[edge]] and `tables = [names of further tables]`
     returns  rules in the order of the files, a replaced rule in the place of the one it replaces
     raises   ConfigError naming file, rule and key
     """
     folder = preset if isinstance(preset, Path) else _shipped(preset)
-    sources = [read(folder / "edges.toml"), read(folder / "rules.toml")]
-    if extra is not None:
-        sources.append(read(extra))
+    sources = [read(path) for path in (folder / "edges.toml", folder / "rules.toml", *own)]
     rules: dict[str, Rule] = {}
     edges: dict[tuple[str, str], Edge] = {}
     for source in sources:

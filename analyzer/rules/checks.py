@@ -14,6 +14,7 @@ from analyzer.rules.types import ANY_TABLE, Rule, RuleSet
 
 NAMES = frozenset({("tasks", "title"), ("users", "name")})  # fields that hold what someone called a thing
 OWNING_FIELDS = {"taskId": "tasks", "messageId": "chatMessages"}  # references that the store keeps apart
+MAX_RULES = 500  # of all files
 MAX_WAYS = 1000  # of fulfilling one rule
 
 Way = frozenset[Leaf]
@@ -25,6 +26,8 @@ def check(rules: RuleSet, paths: Mapping[str, Path]) -> None:
     paths   the file of each rule, for errors
     raises  ConfigError naming file, rule and key
     """
+    if len(rules.rules) > MAX_RULES:
+        raise ConfigError(f"there are {len(rules.rules)} rules, more than {MAX_RULES}", hint="join some by `any`")
     for rule in rules.rules:
         place = f"{paths[rule.id]}: rule {rule.id}"
         if rule.table != ANY_TABLE and rule.table not in rules.tables:

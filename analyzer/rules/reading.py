@@ -17,7 +17,7 @@ from analyzer.rules.patterns import problem
 from analyzer.rules.types import ANY_TABLE, STRUCTURAL, Edge, EdgeKind, Rule
 
 MAX_FILE_BYTES = 1_000_000
-MAX_RULES = 500
+MAX_ENTRIES = 1000  # rules or edges of one file
 MAX_LEAVES = 100  # of one rule
 MAX_DEPTH = 8
 MAX_VALUES = 1000  # of one `in`
@@ -90,8 +90,8 @@ class _Reader:
         found = data.get(key, [])
         if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
             self.fail(f"{key} is no list of tables", hint=f"write [[{key}]]")
-        if len(found) > MAX_RULES:
-            self.fail(f"there are {len(found)} of {key}, more than {MAX_RULES}")
+        if len(found) > MAX_ENTRIES:
+            self.fail(f"there are {len(found)} [[{key}]], more than {MAX_ENTRIES}")
         return found
 
     def _edges(self, item: Mapping[str, Any], number: int) -> list[Edge]:

@@ -49,7 +49,7 @@ class InternalLists:
     """People and repositories whose documents are left out of health, and are no artifacts for that."""
 
     emails: tuple[str, ...] = ()  # compared without regard to case
-    users: tuple[str, ...] = ()  # ids
+    users: tuple[str, ...] = ()  # ids, or names compared without regard to case
     repos: tuple[str, ...] = ()  # "owner/name", compared without regard to case
 
 

@@ -1,0 +1,193 @@
+"""Which documents tests left behind: rules, what follows from them along edges, and what people said.
+
+The evidence is gathered in temporary tables, small sets first: what rules and marks select, then what belongs to
+that. The large tables are only ever joined with these sets. Only orphans need every reference to be looked at, so
+they are left out unless asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analyzer.model import ROOT, Tier
+from analyzer.predicate import leaves
+from analyzer.rules import STRUCTURAL, InternalLists, Rule, RuleSet, StructuralRule, fingerprints
+from analyzer.rules.checks import in_order
+from analyzer.store import Frame
+from analyzer.store.predicates import reads_reduced_text
+
+TIERS = (Tier.CERTAIN, Tier.LIKELY, Tier.SUSPECT, Tier.ORPHAN)  # strongest first
+NO_LISTS = InternalLists()
+EVIDENCE = "rule_evidence"
+NO_LIMIT = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One document that a test left behind."""
+
+    component: str  # path, "" is the root
+    table: str
+    id: str
+    tier: Tier
+    rules: tuple[str, ...]  # ids of the rules that selected it, strongest first
+    reason: str  # the reason of the first rule
+    via: str | None  # the document through which the first rule reached it
+    label: str | None = None  # title of a task, email of a user: text from the document
+
+
+@dataclass(frozen=True, slots=True)
+class Unjudged:
+    """A rule that could not be judged, wholly or for some documents: its silence means nothing."""
+
+    rule: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TierCount:
+    """How many artifacts of one tier a table holds."""
+
+    tier: Tier
+    component: str
+    table: str
+    documents: int
+
+
+def prepare(frame: Frame, rules: RuleSet, internal: InternalLists = NO_LISTS, *, orphans: bool = False) -> None:
+    """Make the temporary tables `artifact` and `internal_document` of a frame.
+
+    artifact           component, table_name, id, tier, rules VARCHAR[], reason, via
+    internal_document  component, table_name, id
+    orphans            also documents whose task is gone and of which nothing else is known; reads every reference
+    """
+    marks = frame.marks()
+    real_ids = [mark.id for mark in marks if mark.verdict == "real"]
+    frame.materialise("gone_users", "artifacts/gone_users")
+    frame.materialise("gone_tasks", "artifacts/gone_tasks")
+    test_ids = [mark.id for mark in marks if mark.verdict == "test"]
+    frame.materialise(EVIDENCE, "artifacts/marked_evidence", test_ids=test_ids)
+    for rule in in_order(rules):
+        _apply(frame, rule, real_ids)
+    _follow(frame, rules, real_ids, orphans=orphans and _tasks_are_known(frame))
+    order: list[Rule | StructuralRule] = [*STRUCTURAL[:1], *rules.rules, *STRUCTURAL[1:]]
+    frame.materialise("artifact", "artifacts/artifact", rules=[r.id for r in order], reasons=[r.reason for r in order])
+    frame.materialise(
+        "internal_document",
+        "artifacts/internal_document",
+        emails=[email.lower() for email in internal.emails],
+        users=list(internal.users),
+        names=[name.lower() for name in internal.users],
+        repos=[repo.lower() for repo in internal.repos],
+        task_tables=list(rules.owned_by("tasks")),
+        message_tables=list(rules.owned_by("chatMessages")),
+        real_ids=real_ids,
+    )
+
+
+def _apply(frame: Frame, rule: Rule, real_ids: Sequence[str]) -> None:
+    """Add what one rule selects to the evidence, among the documents in force and among those gone since."""
+    gone = {"users": "gone_users", "tasks": "gone_tasks"}
+    keep = functools.partial(
+        frame.materialise,
+        EVIDENCE,
+        "artifacts/with_rule",
+        rule=rule.id,
+        tier_rank=TIERS.index(rule.tier),
+        real_ids=list(real_ids),
+    )
+    if frame.materialise_matches("rule_match", rule.table, rule.where, evidence=EVIDENCE):
+        keep(is_gone=False)
+    for table, source in gone.items():
+        if rule.table in (table, "*"):
+            found = frame.materialise_matches("rule_match", table, rule.where, evidence=EVIDENCE, source=source)
+            if found:
+                keep(is_gone=True)
+
+
+def _follow(frame: Frame, rules: RuleSet, real_ids: Sequence[str], *, orphans: bool) -> None:
+    """Follow the edges down: users, their tasks, what belongs to those, what belongs to their messages."""
+    real = list(real_ids)
+    by_task, by_message = list(rules.owned_by("tasks")), list(rules.owned_by("chatMessages"))
+    frame.materialise("task_evidence", "artifacts/task_evidence", real_ids=real)
+    frame.materialise("owned_evidence", "artifacts/owned_evidence", tables=by_task, real_ids=real)
+    frame.materialise("orphan_evidence", "artifacts/orphan_evidence", wanted=orphans, tables=by_task, real_ids=real)
+    frame.materialise("message_evidence", "artifacts/message_evidence", tables=by_message, real_ids=real)
+
+
+def list_artifacts(frame: Frame, tiers: Sequence[Tier] = TIERS, *, limit: int | None = None) -> tuple[Artifact, ...]:
+    """Return the artifacts of a prepared frame, strongest tier first, then by table and id.
+
+    limit  how many at most; None for all
+    """
+    rows = frame.rows(
+        "artifacts/list",
+        tiers=[tier.value for tier in TIERS if tier in tiers],
+        limit=NO_LIMIT if limit is None else limit,
+    )
+    return tuple(
+        Artifact(component, table, id_, Tier(tier), tuple(fired), reason, via, label)
+        for component, table, id_, tier, fired, reason, via, label in rows
+    )
+
+
+def count_artifacts(frame: Frame) -> tuple[TierCount, ...]:
+    """Return how many artifacts of each tier each table of a prepared frame holds, strongest tier first."""
+    return tuple(
+        TierCount(Tier(tier), component, table, documents)
+        for tier, component, table, documents in frame.rows("artifacts/tiers")
+    )
+
+
+def unjudged(frame: Frame, rules: RuleSet, *, orphans: bool = True) -> tuple[Unjudged, ...]:
+    """Return the rules whose silence means nothing for a frame's snapshot, in the order of the rules.
+
+    orphans  whether orphans were asked for
+    """
+    absent = {
+        covered.table.name
+        for covered in frame.snapshot.coverage
+        if covered.table.component == ROOT and covered.status == "not_collected"
+    }
+    found = [Unjudged(rule.id, f"{rule.table} was not collected") for rule in rules.rules if rule.table in absent]
+    found += _unjudged_text(frame, rules)
+    if orphans and not _tasks_are_known(frame):
+        found.append(Unjudged("orphan", "tasks was not collected"))
+    return tuple(found)
+
+
+def _unjudged_text(frame: Frame, rules: RuleSet) -> list[Unjudged]:
+    """Find rules that look for a pattern in text of which only length and hash are left."""
+    checked = set(frame.snapshot.text_fingerprints)
+    is_text_kept = functools.cache(lambda: frame.rows("artifacts/unkept_text")[0][0] == 0)
+    new = {(f.field, f.pattern) for f in fingerprints(rules) if f.id not in checked}
+    reduced = {
+        (drift.table, drift.field): drift.count
+        for drift in frame.snapshot.drift
+        if drift.component == ROOT and drift.kind == "reduced_text"
+    }
+    found = []
+    for rule in rules.rules:
+        for leaf in leaves(rule.where):
+            if leaf.operator != "matches":
+                continue
+            count = reduced.get((rule.table, leaf.field), 0)
+            if (leaf.field, leaf.values[0]) in new and not is_text_kept():
+                found.append(
+                    Unjudged(
+                        rule.id, f"{leaf.field} was not checked for its pattern when it was collected: collect again"
+                    )
+                )
+            elif count and not reads_reduced_text(rule.table, leaf):
+                found.append(Unjudged(rule.id, f"the text of {leaf.field} is not stored for {count} documents"))
+    return found
+
+
+def _tasks_are_known(frame: Frame) -> bool:
+    """Whether a task that is not in the store is not in the deployment either."""
+    return any(
+        covered.table.component == ROOT and covered.table.name == "tasks" and covered.status == "collected"
+        for covered in frame.snapshot.coverage
+    )
