@@ -38,7 +38,10 @@ def loads(text: str | bytes, format_: Format) -> Any:
     """
     import orjson
 
-    return decode(orjson.loads(text), format_)
+    try:
+        return decode(orjson.loads(text), format_)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 def dumps(value: Any, format_: Format) -> bytes:
