@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,7 +90,7 @@ def _collect(
             label=label,
             keep_text=keep_text,
             fingerprints=rules.fingerprints(rules.load_all(settings.rule_files)),
-            progress=_progress if output.is_terminal(click.get_text_stream("stderr")) else None,
+            progress=_progress if output.is_terminal(sys.stderr) else None,
             wait_s=settings.wait_s,
         )
     finally:
