@@ -11,11 +11,12 @@ Errors are of `analyzer.errors`; none carries, shows or chains anything that hol
 
 from __future__ import annotations
 
+import logging
 import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -23,16 +24,19 @@ import httpx
 import orjson
 
 from analyzer import __version__
-from analyzer.convex import refusals, urls
+from analyzer.convex import outages, refusals, urls
 from analyzer.convex.keys import Key
+from analyzer.convex.outages import Outage
 from analyzer.convex.refusals import Asked, Failure
 from analyzer.convex.retry import Policy, Repeat, Timing
-from analyzer.errors import ConfigError, OutcomeUnknown, SourceError, SourceInvalid, SourceUnreachable
+from analyzer.errors import ConfigError, SourceInvalid
 
-MIB = 2**20
 FUNCTION_FAILED_STATUS = 560  # accepted like 200; it carries the same body
 CLIENT_NAME = f"analyzer-{__version__}"  # "<name>-<version>", as the platform wants it
 JSON = "application/json"
+
+for _library_name in ("httpx", "httpcore"):  # at lower levels they write what the server sent, which may hold the key
+    logging.getLogger(_library_name).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,9 @@ class Limits:
     silence_s: float = 90.0  # without a byte; a long poll is silent for up to 60 s
     request_s: float = 330.0  # one body, from first to last byte; the server itself cuts at 300 s
     total_s: float | None = None  # the whole life of the client; None: no limit
-    body_bytes: int = 256 * MIB  # of one answer, unpacked; the largest page the platform makes is 64 MiB of documents
+    body_bytes: int = (
+        256 * outages.MIB
+    )  # of one answer, unpacked; the largest page the platform makes is 64 MiB of documents
     policy: Policy = field(default_factory=Policy)
 
 
@@ -93,19 +99,9 @@ class Client:
         self._slots = threading.BoundedSemaphore(self.limits.at_once)
         self._counting = threading.Lock()
         self._is_closed = False
-        self._http = httpx.Client(
-            headers={
-                "User-Agent": f"analyzer/{__version__}",
-                "Convex-Client": CLIENT_NAME,
-                "Accept": f"{JSON}, text/plain",
-                **({"Authorization": key.header()} if key else {}),
-            },
-            limits=httpx.Limits(max_connections=self.limits.at_once, max_keepalive_connections=self.limits.at_once),
-            verify=_trust(ca_file),
-            proxy=proxy if self.origin.startswith("https:") else None,
-            follow_redirects=False,
-            trust_env=False,
-        )
+        is_tls = self.origin.startswith("https:")
+        trust = _trust(ca_file) if is_tls else False  # loading certificates takes longer than a request
+        self._http = _library(key, self.limits.at_once, proxy if is_tls else None, trust)
 
     def __enter__(self) -> Self:
         return self
@@ -155,7 +151,16 @@ class Client:
         """
         raw = body if isinstance(body, bytes) else None
         json = None if isinstance(body, bytes) else body
-        return self._ask(method, path, permission=permission, params=params, json=json, content=raw, is_change=True)
+        return self._ask(
+            method,
+            path,
+            permission=permission,
+            what=what,
+            params=params,
+            json=json,
+            content=raw,
+            is_change=True,
+        )
 
     def unexpected(self, what: str, expected: str, permission: str = "") -> SourceInvalid:
         """Return the error for an answer of another shape."""
@@ -203,8 +208,8 @@ class Client:
                 return outcome[0]
             wait_s = policy.wait_s(repeat, outcome.repeat, is_change, timing.draw())
             if wait_s is None or wait_s >= self._left_s():
-                if is_change and outcome.repeat in (Repeat.READS, Repeat.BRIEFLY):
-                    raise _lost(outcome.error)
+                if is_change and outcome.leaves_change_unknown:
+                    raise outages.lost(outcome.error)
                 raise outcome.error
             timing.sleep_s(wait_s)
             repeat += 1
@@ -214,17 +219,17 @@ class Client:
         asked = self.asked(call.what, call.permission)
         try:
             with self._slot(), self._stream(call) as response:
-                body = self._body(response, call, asked)
+                body = self._body(response, asked)
         except httpx.HTTPError as error:
             return _broken(error, asked)
         except httpx.InvalidURL:
-            return Failure(SourceInvalid(f"{call.what} is no request that can be sent"), Repeat.NEVER)
+            return outages.failure(Outage.UNSENDABLE, asked, Repeat.NEVER)
         except RuntimeError:
             if not self._is_closed:
                 raise
-            return Failure(SourceUnreachable(f"the connection to {self.origin} was closed"), Repeat.NEVER)
+            return outages.failure(Outage.CLOSED, asked, Repeat.NEVER)
         if isinstance(body, Failure):
-            return body
+            return replace(body, is_lost=True)
         content_type = response.headers.get("content-type", "")
         if response.status_code not in (200, FUNCTION_FAILED_STATUS):
             location = response.headers.get("location", "")
@@ -241,7 +246,7 @@ class Client:
         try:
             return (orjson.loads(body),)
         except orjson.JSONDecodeError:
-            return refusals.not_json(asked, content_type, body)
+            return replace(refusals.not_json(asked, content_type, body), is_lost=True)
 
     def _stream(self, call: _Call) -> Any:
         with self._counting:
@@ -256,12 +261,12 @@ class Client:
             timeout=httpx.Timeout(min(limits.silence_s, left_s), connect=min(limits.connect_s, left_s)),
         )
 
-    def _body(self, response: httpx.Response, call: _Call, asked: Asked) -> bytes | Failure:
+    def _body(self, response: httpx.Response, asked: Asked) -> bytes | Failure:
         """Read a body, up to a size and a time."""
         allowed = self.limits.body_bytes
         declared = response.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > allowed:
-            return _too_big(asked, allowed)
+            return outages.too_big(asked, allowed)
         end_s = self._timing.monotonic_s() + min(self.limits.request_s, self._left_s())
         chunks: list[bytes] = []
         size = 0
@@ -269,14 +274,9 @@ class Client:
             chunks.append(chunk)
             size += len(chunk)
             if size > allowed:
-                return _too_big(asked, allowed)
+                return outages.too_big(asked, allowed)
             if self._timing.monotonic_s() > end_s:
-                return Failure(
-                    SourceUnreachable(
-                        f"{self.origin} sends its answer to {call.what} too slowly", hint="try again later"
-                    ),
-                    Repeat.READS,
-                )
+                return outages.failure(Outage.SLOW, asked, Repeat.READS)
         return b"".join(chunks)
 
     @contextmanager
@@ -303,51 +303,40 @@ class _OutOfTimeError(httpx.TimeoutException):
         super().__init__("out of time")
 
 
-NOT_SENT: Sequence[type[httpx.HTTPError]] = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
+# Which of the library's errors means what; the first that fits. Nothing was sent where it says ALWAYS.
+_OUTAGES: Sequence[tuple[type[httpx.HTTPError], Outage, Repeat]] = (
+    (_OutOfTimeError, Outage.OUT_OF_TIME, Repeat.NEVER),
+    (httpx.ConnectError, Outage.UNREACHABLE, Repeat.ALWAYS),
+    (httpx.ConnectTimeout, Outage.UNREACHABLE, Repeat.ALWAYS),
+    (httpx.PoolTimeout, Outage.SILENT, Repeat.ALWAYS),
+    (httpx.ProxyError, Outage.NO_PROXY, Repeat.ALWAYS),
+    (httpx.TimeoutException, Outage.SILENT, Repeat.READS),
+    (httpx.DecodingError, Outage.GARBLED, Repeat.BRIEFLY),
+    (httpx.HTTPError, Outage.BROKEN, Repeat.READS),
 )
 
 
 def _broken(error: httpx.HTTPError, asked: Asked) -> Failure:
     """Explain a connection that failed. What the library says is quoted, the library's error itself is dropped."""
-    repeat = Repeat.ALWAYS if isinstance(error, tuple(NOT_SENT)) else Repeat.READS
-    origin = asked.origin
-    if isinstance(error, _OutOfTimeError):
-        fact, hint = f"{origin}: the time limit is used up", "give more time, or run it again: it continues"
-        repeat = Repeat.NEVER
-    elif isinstance(error, httpx.ConnectError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
-        fact = f"the certificate of {origin} is not trusted: {asked.quote(error)}"
-        hint, repeat = "check the URL; for a certificate of your own give its CA file", Repeat.NEVER
-    elif isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        fact, hint = f"{origin} cannot be reached: {asked.quote(error) or 'no answer'}", "check the URL and the network"
-    elif isinstance(error, httpx.ProxyError):
-        fact, hint = f"the proxy does not connect to {origin}: {asked.quote(error)}", "check the proxy"
-    elif isinstance(error, httpx.TimeoutException):
-        fact, hint = f"{origin} does not answer {asked.what} in time", "try again later"
-    elif isinstance(error, httpx.DecodingError):
-        fact, hint = f"{origin} sends a body for {asked.what} that cannot be unpacked", "a proxy may stand in between"
-    else:
-        fact, hint = f"{origin} broke off while answering {asked.what}: {asked.quote(error)}", "try again"
-    return Failure(SourceUnreachable(fact, hint=hint), repeat)
+    if isinstance(error, httpx.ConnectError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return outages.failure(Outage.NOT_TRUSTED, asked, Repeat.NEVER, str(error))
+    outage, repeat = next((outage, repeat) for kind, outage, repeat in _OUTAGES if isinstance(error, kind))
+    return outages.failure(outage, asked, repeat, str(error))
 
 
-def _lost(error: SourceError) -> OutcomeUnknown:
-    return OutcomeUnknown(
-        f"nobody knows whether the change was made: {error}", hint="read back what is there before anything else"
-    )
-
-
-def _too_big(asked: Asked, allowed: int) -> Failure:
-    return Failure(
-        SourceInvalid(
-            f"{asked.origin} answers {asked.what} with more than {allowed // MIB} MiB",
-            hint="no page of a deployment is that large; check the URL",
-        ),
-        Repeat.NEVER,
-    )
+def _library(key: Key | None, at_once: int, proxy: str | None, trust: ssl.SSLContext | bool) -> httpx.Client:
+    headers = {"User-Agent": f"analyzer/{__version__}", "Convex-Client": CLIENT_NAME, "Accept": f"{JSON}, text/plain"}
+    try:
+        return httpx.Client(
+            headers=headers | ({"Authorization": key.header()} if key else {}),
+            limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once),
+            verify=trust,
+            proxy=proxy,
+            follow_redirects=False,
+            trust_env=False,
+        )
+    except (ValueError, httpx.InvalidURL):  # it may hold a password, which the library would quote
+        raise ConfigError("the proxy is no URL that can be used", hint="expected: http://HOST:PORT") from None
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext | bool:

@@ -66,6 +66,12 @@ class Failure:
 
     error: SourceError
     repeat: Repeat
+    is_lost: bool = False  # the server did what it was asked, and what it said cannot be read
+
+    @property
+    def leaves_change_unknown(self) -> bool:
+        """Tell whether a change may have happened."""
+        return self.is_lost or self.repeat in (Repeat.READS, Repeat.BRIEFLY)
 
 
 def from_status(asked: Asked, status: int, content_type: str, body: bytes, location: str = "") -> Failure:
