@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzer.convex import dotenv
+from analyzer.convex.function_names import FunctionNames
 from analyzer.errors import ConfigError
 from analyzer.model import DeploymentType, FilterName
 from analyzer.units import parse_duration_ms
@@ -51,17 +52,6 @@ class HealthSettings:
     policy: str = "deployed"
     filter: FilterName = FilterName.EVIDENCE
     tolerate: tuple[DeploymentType, ...] = ()  # types on which leftovers of tests alone are no bad answer
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionNames:
-    """Functions of the deployment that are asked, as `module/path:function`."""
-
-    system_health: str = "monitoring/dashboard:getSystemHealth"
-    alerts: str = "monitoring/dashboard:checkAlerts"
-    feature_flags: str = "monitoring/dashboard:getFeatureFlags"
-    recent_traces: str = "monitoring/dashboard:getRecentTraces"
-    workflow_mode: str = "api/testHelpers:checkWorkflowMode"
 
 
 @dataclass(frozen=True, slots=True)

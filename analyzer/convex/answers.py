@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from typing import Any, TypeGuard
 
 from analyzer.convex import values
+from analyzer.convex.function_names import DEFAULT_NAMES, FunctionNames
 from analyzer.convex.text import reduced
 from analyzer.model import Answer
 from analyzer.units import truncated, visible
@@ -23,30 +23,6 @@ _SYSTEM_HEALTH_NUMBERS = (
     *(f"messages.{key}" for key in ("total", "completed", "streaming", "failed", "completionRate", "errorRate")),
 )
 _CHECK_ALERTS_NUMBERS = ("timestamp", "alertCount", "stuckWorkflows", "stuckMessages")
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionNames:
-    """What the functions are called on this deployment: `<module path>:<function>`."""
-
-    system_health: str = "monitoring/dashboard:getSystemHealth"
-    check_alerts: str = "monitoring/dashboard:checkAlerts"
-    feature_flags: str = "monitoring/dashboard:getFeatureFlags"
-    recent_traces: str = "monitoring/dashboard:getRecentTraces"
-    workflow_mode: str = "api/testHelpers:checkWorkflowMode"
-
-    def all(self) -> tuple[str, ...]:
-        """Return the names in the order in which the functions are called."""
-        return tuple(getattr(self, field.name) for field in fields(self))
-
-
-DEFAULT_NAMES = FunctionNames()
-
-
-def file_name(function: str) -> str:
-    """Return what the file of an answer is called: `monitoring.dashboard.getSystemHealth.json`."""
-    module, _, name = function.rpartition(":")
-    return f"{module.replace('/', '.')}.{name}.json" if module else f"{name}.json"
 
 
 def read_answer(
@@ -110,7 +86,7 @@ def _problem(function: str, value: Any, names: FunctionNames) -> str:
     status, alerts = "", ""
     if function == names.system_health:
         numbers, status, alerts = _SYSTEM_HEALTH_NUMBERS, "health.status", "health.alerts"
-    elif function == names.check_alerts:
+    elif function == names.alerts:
         numbers, status, alerts = _CHECK_ALERTS_NUMBERS, "status", "alerts"
     wrong = [path for path in numbers if not _is_number(_at(value, path))]
     wrong += [status] if status and not isinstance(_at(value, status), str) else []

@@ -62,6 +62,7 @@ class Archive:
     """An export that is open. Use it in a `with` statement, or call `close`.
 
     label             what errors call it
+    lead              the folders that all of it lies in; "" for an export as the platform writes it
     tables            user tables that it holds, by component and name
     lists_all_tables  whether a table that it does not hold is gone from the deployment
     tables_hash       hex SHA-256 of the root's `_tables`; without one, of the tables' names
@@ -74,7 +75,7 @@ class Archive:
         self._files = files
         self._entries: dict[tuple[str, str, str], str] = {}  # component, table, file name -> path
         self._stored: set[tuple[str, str]] = set()  # component, id
-        self._sort_entries()
+        self.lead = self._sort_entries()
         listed = {c: self._read_tables(c) for c, t, f in sorted(self._entries) if (t, f) == (TABLES, DOCUMENTS)}
         self.tables = tuple(
             TableRef(component, table, listed.get(component, {}).get(table))
@@ -140,8 +141,8 @@ class Archive:
                         (component, parsed["_id"]) in self._stored,
                     )
 
-    def _sort_entries(self) -> None:
-        """Find out which table each file belongs to."""
+    def _sort_entries(self) -> str:
+        """Find out which table each file belongs to; returns the folders that all of them lie in."""
         lead: str | None = None
         skipped = set()
         for name in self._files.names:
@@ -167,9 +168,9 @@ class Archive:
         if lead is None:
             raise SourceInvalid(f"{self.label} is no export: it holds no <table>/documents.jsonl", hint=HINT)
         if skipped:
-            self.warnings.append(
-                f"{self.label}: tables of the system were skipped: {visible(', '.join(sorted(skipped)))}"
-            )
+            names = visible(", ".join(sorted(skipped)))
+            self.warnings.append(f"{self.label}: tables of the system were skipped: {names}")
+        return lead
 
     def _place(self, name: str, folders: str) -> _Place | None:
         """Return which table a file belongs to; None for a file in no folder."""

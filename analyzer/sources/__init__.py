@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from analyzer.convex.answers import DEFAULT_NAMES, FunctionNames
+from analyzer.convex.function_names import DEFAULT_NAMES, FunctionNames
 from analyzer.model import SourceInfo, TableRef
 
 

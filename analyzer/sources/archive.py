@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from analyzer.convex.archive import open_archive
 from analyzer.model import SourceInfo, TableRef
-from analyzer.sources.identity import deployment_of, named, time_of
+from analyzer.sources.identity import Named, deployment_of, named, time_of
 
 
 class ArchiveSource:
@@ -16,7 +16,7 @@ class ArchiveSource:
 
     def __init__(self, path: Path, *, deployment: str | None, taken_at_ns: int | None) -> None:
         self._archive = open_archive(path)
-        name = named(path.resolve())
+        name = named(path.resolve().name) or named(self._archive.lead) or Named()
         found, warnings = deployment_of(deployment, name, self._archive.tables_hash)
         time_ns, basis = time_of(taken_at_ns, name, None)
         self.lists_all_tables = self._archive.lists_all_tables

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from analyzer.model import Deployment, TimeBasis
 from analyzer.units import visible
@@ -26,11 +25,14 @@ class Named:
     taken_at_ns: int | None = None
 
 
-def named(path: Path) -> Named:
-    """Read the platform's own file name, `snapshot_<deployment>_<ts>.zip`; any other says nothing."""
-    match = _EXPORT_NAME.fullmatch(path.name)
+def named(name: str) -> Named | None:
+    """Read the platform's own name of a file or of the folder it unpacks to; None for any other name.
+
+    name  without the folders before it: "snapshot_happy-animal-123_1765889880000000000.zip"
+    """
+    match = _EXPORT_NAME.fullmatch(name)
     if match is None:
-        return Named()
+        return None
     ts = int(match["ts"])
     return Named(match["deployment"], ts if _EARLIEST_NS <= ts < _LATEST_NS else None)
 

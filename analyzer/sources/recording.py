@@ -13,16 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from analyzer.convex.answers import read_answer
 from analyzer.convex.archive import Archive, open_archive
 from analyzer.convex.archive_files import DOCUMENTS, shown
-from analyzer.convex.answers import FunctionNames, file_name, read_answer
+from analyzer.convex.function_names import FunctionNames, file_name
 from analyzer.errors import SourceInvalid
 from analyzer.model import Answer, Flag, SourceInfo, TableRef
 from analyzer.sources.identity import Named, deployment_of, named, time_of
 
 FLAGS_FILE = "flags.json"
 EXPORT_FILE = "export.zip"
-EXPORT_FOLDER = "export"
 MAX_JSON_BYTES = 16 << 20
 HINT = "nothing was stored; `analyzer collect --via-cli` makes a recording"
 
@@ -32,7 +32,7 @@ def is_recording(path: Path, functions: FunctionNames) -> bool:
     if not path.is_dir():
         return False
     names = (FLAGS_FILE, *map(file_name, functions.all()))
-    return any((path / name).is_file() for name in names) or bool(_zips(path)) or _is_export(path / EXPORT_FOLDER)
+    return any((path / name).is_file() for name in names) or bool(_zips(path))
 
 
 class RecordingSource:
@@ -54,11 +54,7 @@ class RecordingSource:
         flags = self._flags(flag_names)
         self._archive, export = self._open_export(label)
         self.lists_all_tables = self._archive is not None and self._archive.lists_all_tables
-        try:
-            found, warnings = deployment_of(deployment, export, self._hash())
-        except BaseException:
-            self.close()
-            raise
+        found, warnings = deployment_of(deployment, export, self._hash())
         times = [answer.answered_at_ms for answer in answers if answer.answered_at_ms is not None]
         time_ns, basis = time_of(taken_at_ns, export, max(times, default=None))
         self.info = SourceInfo(
@@ -92,16 +88,14 @@ class RecordingSource:
             self._archive.close()
 
     def _open_export(self, label: str) -> tuple[Archive | None, Named]:
-        zips = _zips(self._folder)
-        unpacked = [folder for folder in (self._folder, self._folder / EXPORT_FOLDER) if _is_export(folder)]
-        if len(zips) + len(unpacked) > 1:
-            held = ", ".join(shown(path.name) for path in (*zips, *unpacked))
+        exports = [*_zips(self._folder), *_unpacked(self._folder)]
+        if len(exports) > 1:
+            held = ", ".join(shown(path.name) for path in exports)
             raise SourceInvalid(f"{shown(label)} holds more than one export: {held}", hint=HINT)
-        if zips:
-            return open_archive(zips[0], label=f"{shown(label)}/{shown(zips[0].name)}"), named(zips[0])
-        if unpacked:
-            inner = "" if unpacked[0] == self._folder else f"/{EXPORT_FOLDER}"
-            return open_archive(unpacked[0], label=f"{shown(label)}{inner}"), named(self._folder.resolve())
+        if exports:
+            path = exports[0]
+            inner = "" if path == self._folder else f"/{shown(path.name)}"
+            return open_archive(path, label=f"{shown(label)}{inner}"), named(path.resolve().name) or Named()
         self._warnings.append(f"{shown(label)} holds no export: no documents, only what functions answered")
         return None, Named()
 
@@ -162,9 +156,11 @@ class RecordingSource:
 def _zips(folder: Path) -> list[Path]:
     """Return the ZIPs that can be the export: `export.zip` and the platform's own names, else a single other one."""
     zips = sorted(path for path in folder.glob("*.zip") if path.is_file())
-    usual = [path for path in zips if path.name == EXPORT_FILE or named(path) != Named()]
+    usual = [path for path in zips if path.name == EXPORT_FILE or named(path.name)]
     return usual or zips
 
 
-def _is_export(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.glob(f"*/{DOCUMENTS}"))
+def _unpacked(folder: Path) -> list[Path]:
+    """Return the folders that hold an unpacked export: this one, and those in it."""
+    candidates = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
+    return [path for path in candidates if any(path.glob(f"*/{DOCUMENTS}"))]
