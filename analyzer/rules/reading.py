@@ -67,7 +67,7 @@ class _Reader:
         self.path = path
         self.where = ""
 
-    def fail(self, fact: str, hint: str = "") -> NoReturn:
+    def fail(self, fact: str, hint: str) -> NoReturn:
         place = f"{self.path}: {self.where}: " if self.where else f"{self.path}: "
         raise ConfigError(f"{place}{fact}", hint=hint)
 
@@ -91,7 +91,7 @@ class _Reader:
         if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
             self.fail(f"{key} is no list of tables", hint=f"write [[{key}]]")
         if len(found) > MAX_ENTRIES:
-            self.fail(f"there are {len(found)} [[{key}]], more than {MAX_ENTRIES}")
+            self.fail(f"there are {len(found)} [[{key}]], more than {MAX_ENTRIES}", hint="split the file")
         return found
 
     def _edges(self, item: Mapping[str, Any], number: int) -> list[Edge]:
@@ -116,7 +116,7 @@ class _Reader:
         if tier not in [tier.value for tier in _TIERS]:
             self.fail(f"tier is {tier!r}", hint=f"choose one of {', '.join(_TIERS)}")
         if not isinstance(reason, str) or not 1 <= len(reason) <= 200 or not reason.isprintable():
-            self.fail("reason is no text of 1 to 200 printable characters")
+            self.fail("reason is no text of 1 to 200 printable characters", hint="say in one clause why")
         return Rule(
             id=rule_id,
             version=version,
@@ -134,11 +134,11 @@ class _Reader:
         if not isinstance(item, dict):
             self.fail("where holds something that is no table", hint='write where = { field = "…", equals = "…" }')
         if depth == 0:
-            self.fail(f"where is nested more than {MAX_DEPTH} levels deep")
+            self.fail(f"where is nested more than {MAX_DEPTH} levels deep", hint="split the rule")
         if "field" in item:
             budget[0] -= 1
             if budget[0] < 0:
-                self.fail(f"where has more than {MAX_LEAVES} tests")
+                self.fail(f"where has more than {MAX_LEAVES} tests", hint="split the rule, or use `in`")
             return self._leaf(item)
         if len(item) != 1 or next(iter(item)) not in ("all", "any"):
             self.fail(
@@ -170,10 +170,10 @@ class _Reader:
         if operator == "matches":
             return Leaf(name, "matches", (self._pattern(value, name),))
         if not isinstance(value, list) or not 1 <= len(value) <= MAX_VALUES:
-            self.fail(f"field {name}: {operator} is no list of 1 to {MAX_VALUES} values")
+            self.fail(f"field {name}: {operator} is no list of 1 to {MAX_VALUES} values", hint="write [ … ]")
         if operator == "refers_to":
             if not all(isinstance(rule_id, str) for rule_id in value):
-                self.fail(f"field {name}: refers_to is no list of rule ids")
+                self.fail(f"field {name}: refers_to is no list of rule ids", hint='write ["rule-id"]')
             return Leaf(name, "refers_to", tuple(value))
         return Leaf(name, "in", tuple(self._scalar(part, name) for part in value))
 
@@ -185,7 +185,10 @@ class _Reader:
             or (isinstance(value, str) and len(value) <= MAX_TEXT_CHARS)
         )
         if not fits:
-            self.fail(f"field {name}: {str(value)[:40]!r} is no text, number or boolean that a document can hold")
+            self.fail(
+                f"field {name}: {str(value)[:40]!r} is no text, number or boolean that a document can hold",
+                hint="numbers are exact up to 2^53",
+            )
         scalar: Scalar = float(value) if type(value) is int else value
         return scalar
 
@@ -199,7 +202,7 @@ class _Reader:
 
     def _names(self, value: Any, key: str) -> tuple[str, ...]:
         if not isinstance(value, list) or len(value) > MAX_VALUES:
-            self.fail(f"{key} is no list of names")
+            self.fail(f"{key} is no list of names", hint=f'write {key} = ["…"]')
         return tuple(self._name(name, key) for name in value)
 
     def _name(self, value: Any, key: str) -> str:
