@@ -31,7 +31,7 @@ demo: $(VENV)/.installed  ## replay a rollout and explain why its deployment say
 	@$(BIN)/python -m analyzer demo
 
 test: $(VENV)/.installed  ## run every test that needs nothing but this folder
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not external"
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not external"
 
 test-external: $(VENV)/.installed  ## run the tests that need a browser, npm or a JVM, and say what was left out
 	@$(BIN)/python tests/external.py

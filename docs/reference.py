@@ -29,9 +29,7 @@ def _contexts(command: click.Command, context: click.Context) -> Iterator[tuple[
         for name in command.list_commands(context):
             child = command.get_command(context, name)
             assert child is not None
-            yield from _contexts(
-                child, click.Context(child, parent=context, info_name=name, terminal_width=COLUMNS)
-            )
+            yield from _contexts(child, click.Context(child, parent=context, info_name=name, terminal_width=COLUMNS))
 
 
 def queries_page() -> str:
