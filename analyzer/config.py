@@ -1,4 +1,4 @@
-"""What the user has settled: flags > environment > .env.local > analyzer.toml or [tool.analyzer] in pyproject.toml.
+"""What the user has settled: flags > environment > analyzer.toml or [tool.analyzer] in pyproject.toml.
 
 The only place that reads the environment. The configuration file is the first one found from the current folder
 upward; paths in it are relative to it. Keys and values it does not know are errors, never ignored.
@@ -59,7 +59,7 @@ class Settings:
     """Everything that a command may be told, resolved."""
 
     store: Path = DEFAULT_STORE
-    deployment: str | None = None  # which one to read where a store holds several
+    deployment: str | None = None  # which one to read where a store holds several, or what a file is filed under
     wait_s: float = 10.0  # how long to wait for another process to let go of the store
     tests: TestLists = field(default_factory=TestLists)
     health: HealthSettings = field(default_factory=HealthSettings)
@@ -67,7 +67,6 @@ class Settings:
     flags: tuple[str, ...] = DEFAULT_FLAGS  # environment variables whose values are kept
     functions: FunctionNames = field(default_factory=FunctionNames)
     rule_files: tuple[Path, ...] = ()  # the user's own artifact rules
-    convex_deployment: str | None = None  # CONVEX_DEPLOYMENT of the environment or .env.local: "dev:tall-forest-1234"
     config_file: Path | None = None  # where the file was found
 
 
@@ -96,10 +95,9 @@ def load(
     return replace(
         settings,
         store=db or (Path(from_environment) if from_environment else settings.store),
-        deployment=deployment or settings.deployment,
+        deployment=deployment,
         wait_s=settings.wait_s if wait_s is None else wait_s,
         health=health,
-        convex_deployment=_convex_variables(Path.cwd()).get("CONVEX_DEPLOYMENT"),
     )
 
 
@@ -208,7 +206,7 @@ def _filter(value: object) -> FilterName:
 
 
 Check = Callable[[object], Any]
-TOP_KEYS: Mapping[str, Check] = {"db": _text, "deployment": _text, "wait": _duration_ms}
+TOP_KEYS: Mapping[str, Check] = {"db": _text, "wait": _duration_ms}
 SECTION_KEYS: Mapping[str, Mapping[str, Check]] = {
     "tests": {"emails": _texts, "users": _texts, "repos": _texts},
     "health": {"policy": _text, "filter": _filter, "tolerate": _types},
@@ -240,7 +238,6 @@ class _Reader:
         }
         settings = Settings(
             store=self._relative(top["db"]) if "db" in top else DEFAULT_STORE,
-            deployment=top.get("deployment"),
             wait_s=top.get("wait", 10_000) / 1000,
             tests=TestLists(**read["tests"]),
             health=HealthSettings(**read["health"]),

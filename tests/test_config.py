@@ -14,7 +14,7 @@ from analyzer.model import DeploymentType, FilterName
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder, and an environment that says nothing."""
-    for name in ("ANALYZER_DB", "CONVEX_DEPLOYMENT", "CONVEX_DEPLOY_KEY", "NO_COLOR"):
+    for name in ("ANALYZER_DB", "CONVEX_DEPLOY_KEY", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -40,7 +40,6 @@ def test_every_section_of_the_file_arrives(folder: Path) -> None:
         folder,
         """
         db = "here/store.duckdb"
-        deployment = "tall-forest-1234"
         wait = "1m"
         [tests]
         emails = ["qa@example.com"]
@@ -66,7 +65,7 @@ def test_every_section_of_the_file_arrives(folder: Path) -> None:
     )
     settings = config.load()
     assert settings.store == folder / "here/store.duckdb"
-    assert (settings.deployment, settings.wait_s) == ("tall-forest-1234", 60.0)
+    assert settings.wait_s == 60.0
     assert settings.tests == config.TestLists(("qa@example.com",), ("QA Robot",), ("acme/sandbox",))
     assert settings.health == config.HealthSettings(
         "ours", FilterName.WIDE, (DeploymentType.DEV, DeploymentType.PREVIEW)
@@ -94,7 +93,7 @@ def test_a_flag_beats_the_environment_which_beats_the_file(folder: Path, monkeyp
 
 
 def test_flags_beat_the_file_for_deployment_wait_policy_and_filter(folder: Path) -> None:
-    write(folder, 'deployment = "a"\nwait = "1m"\n[health]\npolicy = "strict"\nfilter = "wide"')
+    write(folder, 'wait = "1m"\n[health]\npolicy = "strict"\nfilter = "wide"')
     settings = config.load(deployment="b", wait_s=0.0, policy="rollout", filter_name=FilterName.NONE)
     assert (settings.deployment, settings.wait_s) == ("b", 0.0)
     assert (settings.health.policy, settings.health.filter) == ("rollout", FilterName.NONE)
@@ -106,20 +105,20 @@ def test_the_nearest_file_upward_counts_and_analyzer_toml_beats_pyproject(
     inner = folder / "app" / "src"
     inner.mkdir(parents=True)
     monkeypatch.chdir(inner)
-    write(folder, 'deployment = "outer"')
-    assert config.load().deployment == "outer"
+    write(folder, 'db = "outer"')
+    assert config.load().store.name == "outer"
     write(folder / "app", "[tool.other]\nx = 1", "pyproject.toml")
-    assert config.load().deployment == "outer"
-    write(folder / "app", '[tool.analyzer]\ndeployment = "middle"', "pyproject.toml")
-    assert config.load().deployment == "middle"
-    write(folder / "app", 'deployment = "own"')
-    assert config.load().deployment == "own"
+    assert config.load().store.name == "outer"
+    write(folder / "app", '[tool.analyzer]\ndb = "middle"', "pyproject.toml")
+    assert config.load().store.name == "middle"
+    write(folder / "app", 'db = "own"')
+    assert config.load().store.name == "own"
 
 
 @pytest.mark.parametrize(
     ("text", "fact", "hint"),
     [
-        ("dbb = 'x'", "dbb is not a setting", "db, deployment, wait, [tests]"),
+        ("dbb = 'x'", "dbb is not a setting", "db, wait, [tests]"),
         ("[helth]\npolicy = 'strict'", "helth is not a setting", "[health]"),
         ("[health]\npolcy = 'strict'", "[health] polcy is not a setting", "policy, filter, tolerate"),
         ("[health]\nfilter = 'all'", "[health] filter is 'all'", "none, name, evidence, wide"),
@@ -154,23 +153,6 @@ def test_a_policy_flag_that_names_nothing_says_the_valid_ones(folder: Path) -> N
     with pytest.raises(ConfigError) as caught:
         config.load(policy="lax")
     assert caught.value.hint == "valid: deployed, strict, rollout, ours"
-
-
-def test_the_deployment_of_the_convex_cli_comes_from_the_environment_then_env_local(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(folder, "CONVEX_DEPLOYMENT=prod:from-env\n", ".env")
-    write(folder, "# by convex dev\nCONVEX_DEPLOYMENT=dev:tall-forest-1234 # team: t, project: p\n", ".env.local")
-    assert config.load().convex_deployment == "dev:tall-forest-1234"
-    monkeypatch.setenv("CONVEX_DEPLOYMENT", "")
-    assert config.load().convex_deployment == "dev:tall-forest-1234"
-    monkeypatch.setenv("CONVEX_DEPLOYMENT", "preview:other")
-    assert config.load().convex_deployment == "preview:other"
-
-
-def test_a_dotenv_file_is_read_with_quotes_and_export_and_without_its_rubbish(folder: Path) -> None:
-    write(folder, "nonsense here\nexport CONVEX_DEPLOYMENT='dev:quoted#1'\n= =\n", ".env.local")
-    assert config.load().convex_deployment == "dev:quoted#1"
 
 
 def test_secrets_are_the_values_of_keys_and_nothing_else(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
