@@ -6,6 +6,7 @@ upward; paths in it are relative to it. Keys and values it does not know are err
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tomllib
@@ -31,7 +32,8 @@ DEFAULT_FLAGS = (
     "LOG_PROVIDER_ENABLED",
 )
 SHORTEST_SECRET = 8  # characters; striking out shorter ones would garble every text
-DOTENV_FILES = (".env.local", ".env")  # the order in which the Convex CLI reads them; the earlier wins
+DOTENV_FILES = (".env.local", ".env")  # where the Convex CLI looks for credentials besides the environment
+_CREDENTIAL = re.compile(r"(CONVEX|ANALYZER)_\w*(KEY|TOKEN|SECRET|PASSWORD)\w*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,25 +110,13 @@ def is_colour_wanted() -> bool:
 
 def secrets() -> tuple[str, ...]:
     """Return the values of all credentials in the environment and .env files, longest first, to keep them unseen."""
-    variables = _convex_variables(Path.cwd())
-    whole = {value for name, value in variables.items() if re.search("KEY|TOKEN|SECRET|PASSWORD", name)}
+    places: list[Mapping[str, str]] = [os.environ]
+    for path in map(Path, DOTENV_FILES):
+        with contextlib.suppress(OSError):  # what cannot be read was not read before, either
+            places.append(dotenv.parse(path.read_text(encoding="utf-8", errors="replace")))
+    whole = {value for place in places for name, value in place.items() if _CREDENTIAL.fullmatch(name)}
     behind_bar = {value.rpartition("|")[2] for value in whole}  # the part of an admin key that is the secret
     return tuple(sorted((s for s in whole | behind_bar if len(s) >= SHORTEST_SECRET), key=len, reverse=True))
-
-
-def _convex_variables(folder: Path) -> dict[str, str]:
-    """Return CONVEX_* and ANALYZER_* variables as the Convex CLI resolves them; an empty one is unset."""
-    found: dict[str, str] = {}
-    for name in reversed(DOTENV_FILES):
-        path = folder / name
-        if path.is_file():
-            found |= _set(dotenv.parse(path.read_text(encoding="utf-8", errors="replace")))
-    found |= _set(os.environ)
-    return {name: value for name, value in found.items() if name.startswith(("CONVEX_", "ANALYZER_"))}
-
-
-def _set(variables: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in variables.items() if value}
 
 
 # ---- the file --------------------------------------------------------------------------------------------------
