@@ -1,0 +1,154 @@
+"""Documents by `list_snapshot`, then `document_deltas`: the older pair, which every version has.
+
+The snapshot is read table by table at one moment; the deltas after it are complete up to their cursor, page by page.
+Blind to one thing: a table that was replaced, cleared or dropped as a whole leaves no deltas (see `live.resync_signs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from analyzer.convex import values
+from analyzer.convex.client import Client
+from analyzer.convex.functions import ValueFormat
+from analyzer.convex.permissions import VIEW_DATA
+from analyzer.errors import CursorExpired
+from analyzer.sources.live_pages import NOWHERE, Change, Guard, Page, Wanted, Way, pack_cursor, unpack_cursor
+
+SNAPSHOT, DELTAS = "/api/list_snapshot", "/api/document_deltas"
+ENCODED: ValueFormat = "convex_encoded_json"  # lossless, and known to every version; export_json is not
+
+
+class DeltaReader:
+    """See `live_pages.ChangeReader`. One at a time: the server keeps one iterator, and two make each other slow."""
+
+    way: Way = "deltas"
+
+    def __init__(self, client: Client, wanted: Wanted) -> None:
+        self._client = client
+        self._wanted = wanted
+
+    def pages(self, cursor: str | None) -> Iterator[Page]:
+        """Return pages up to the newest moment."""
+        state: dict[str, Any] = {} if cursor is None else unpack_cursor(cursor, self.way, self._wanted)
+        since_ns = state.get("deltas")
+        if since_ns is None:
+            for page, snapshot_ns in self._snapshot(state.get("snapshot"), state.get("cursor")):
+                yield page
+                since_ns = snapshot_ns
+        if type(since_ns) is not int:
+            raise CursorExpired("the stored cursor is damaged", hint="read from the start")
+        yield from self._deltas(since_ns)
+
+    def _snapshot(self, snapshot_ns: int | None, position: str | None) -> Iterator[tuple[Page, int]]:
+        guard = Guard(self._client, f"POST {SNAPSHOT}")
+        is_fresh = snapshot_ns is None
+        crawl = _Crawl(guard)
+        while True:
+            asked = {} if snapshot_ns is None else {"snapshot": snapshot_ns, "cursor": position}
+            answer = self._ask(SNAPSHOT, asked, guard)
+            moment_ns = guard.time(answer.get("snapshot"))
+            if snapshot_ns is not None and moment_ns != snapshot_ns:
+                raise guard.broken("the moment that was asked for")
+            snapshot_ns = moment_ns
+            found = self._values(guard, answer, is_delta=False)
+            crawl.check(found, snapshot_ns)
+            has_more = answer["hasMore"]
+            if has_more:
+                position = guard.text(answer.get("cursor"), "a cursor")
+                next_cursor = pack_cursor(self.way, self._wanted, snapshot=snapshot_ns, cursor=position)
+            else:
+                next_cursor = pack_cursor(self.way, self._wanted, deltas=snapshot_ns)
+            moment = None if has_more else snapshot_ns
+            yield Page(found, is_fresh=is_fresh, next_cursor=next_cursor, snapshot_ts_ns=moment), snapshot_ns
+            if not has_more:
+                return
+            is_fresh = False
+            guard.step(position, is_empty=not answer["values"])
+
+    def _deltas(self, since_ns: int) -> Iterator[Page]:
+        guard = Guard(self._client, f"POST {DELTAS}")
+        while True:
+            answer = self._ask(DELTAS, {"cursor": since_ns}, guard)
+            until_ns = guard.time(answer.get("cursor"))
+            found = self._values(guard, answer, is_delta=True)
+            if until_ns < since_ns or any(not since_ns < change.ts_ns <= until_ns for change in found):
+                raise guard.broken("changes between its cursors")
+            has_more = answer["hasMore"]
+            yield Page(
+                found,
+                next_cursor=pack_cursor(self.way, self._wanted, deltas=until_ns),
+                snapshot_ts_ns=until_ns,
+                is_last=not has_more,
+            )
+            if not has_more:
+                return
+            since_ns = until_ns
+            guard.step(until_ns, is_empty=not answer["values"])
+
+    def _ask(self, path: str, position: dict[str, Any], guard: Guard) -> dict[str, Any]:
+        selection = self._wanted.selection()
+        body = position | {"format": ENCODED} | ({"selection": selection} if selection else {})
+        answer = self._client.post(path, body, permission=VIEW_DATA)
+        if not isinstance(answer, dict) or type(answer.get("hasMore")) is not bool:
+            raise guard.broken("a page")
+        return answer
+
+    def _values(self, guard: Guard, answer: dict[str, Any], *, is_delta: bool) -> list[Change]:
+        wanted, place, found = self._wanted, NOWHERE, []
+        for item in guard.items(answer.get("values"), "a list of documents"):
+            # Very old versions know no components.
+            place = guard.place(item.pop("_component", ""), item.pop("_table", None), place)
+            if not wanted.has(*place):
+                continue
+            ts, deleted = item.pop("_ts", None), item.pop("_deleted", None if is_delta else False)
+            document = _plain(item, guard)
+            found.append(guard.change(place, ts, deleted, document, wanted))
+        return found
+
+
+class _Crawl:
+    """Notices a snapshot that starts over: tables come one after the other, and each document once."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._done: set[tuple[str, str]] = set()
+        self._current: tuple[str, str] | None = None
+        self._first_ids: set[str] = set()
+
+    def check(self, found: list[Change], snapshot_ns: int) -> None:
+        """Check one page.
+
+        raises  SourceInvalid
+        """
+        for change in found:
+            place = change.component, change.table
+            if place != self._current:
+                if place in self._done:
+                    raise self._guard.broken("an end: a table comes again")
+                if self._current is not None:
+                    self._done.add(self._current)
+                self._current = place
+            if change.ts_ns > snapshot_ns:
+                raise self._guard.broken("documents of the moment that was asked for")
+        if found and found[0].id in self._first_ids:
+            raise self._guard.broken("an end: documents come again")
+        if found:
+            self._first_ids.add(found[0].id)
+
+
+def _plain(item: dict[str, Any], guard: Guard) -> dict[str, Any]:
+    """Turn encoded fields into export_json ones, and drop what the platform adds around a document."""
+    document = {}
+    try:
+        for name, value in item.items():
+            if name.startswith("_") and name not in ("_id", "_creationTime"):
+                continue  # reserved for the platform, which may add fields of its own any day
+            if type(value) in (dict, list):
+                document[name] = values.encode(values.decode(value, ENCODED), "export_json")
+            else:
+                document[name] = float(value) if type(value) is int else value
+    except (ValueError, RecursionError):
+        raise guard.broken("values that can be read") from None
+    return document

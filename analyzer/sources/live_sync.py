@@ -1,0 +1,82 @@
+"""Documents by data sync: the platform's own way, which notices replaced and dropped tables by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from analyzer.convex.client import Client
+from analyzer.convex.permissions import VIEW_DATA
+from analyzer.sources.live_pages import NOWHERE, Change, Guard, Page, Wanted, Way, pack_cursor, unpack_cursor
+
+PATH = "/api/v1/data/sync"
+SNAPSHOTTING, STALE, UP_TO_DATE = "snapshotting", "stale", "upToDate"
+
+
+class SyncReader:
+    """See `live_pages.ChangeReader`. The first call from the start writes an audit entry, `create_data_sync`."""
+
+    way: Way = "data sync"
+
+    def __init__(self, client: Client, wanted: Wanted) -> None:
+        self._client = client
+        self._wanted = wanted
+
+    def pages(self, cursor: str | None) -> Iterator[Page]:
+        """Return pages up to the newest moment."""
+        position = None if cursor is None else unpack_cursor(cursor, self.way, self._wanted).get("cursor")
+        guard = Guard(self._client, f"POST {PATH}")
+        is_fresh, newest_ns = position is None, 0
+        while True:
+            answer = self._ask(position)
+            if not isinstance(answer, dict):
+                raise guard.broken("a page")
+            status, pagination = answer.get("status"), answer.get("pagination")
+            if not isinstance(status, dict) or not isinstance(pagination, dict):
+                raise guard.broken("a status and a cursor")
+            position = guard.text(pagination.get("nextCursor"), "a cursor")
+            snapshot_ns = self._snapshot_ns(guard, status, newest_ns)
+            newest_ns = snapshot_ns or newest_ns
+            is_last = status.get("type") == UP_TO_DATE
+            values = self._values(guard, answer)
+            yield Page(
+                values,
+                truncates=self._truncates(guard, answer),
+                is_fresh=is_fresh,
+                next_cursor=pack_cursor(self.way, self._wanted, cursor=position),
+                snapshot_ts_ns=snapshot_ns,
+                is_last=is_last,
+            )
+            if is_last:
+                return
+            is_fresh = False
+            guard.step(position, is_empty=not answer["values"])
+
+    def _ask(self, position: str | None) -> Any:
+        body: dict[str, Any] = {} if position is None else {"cursor": position}
+        selection = self._wanted.selection()
+        return self._client.post(PATH, body | ({"selection": selection} if selection else {}), permission=VIEW_DATA)
+
+    def _snapshot_ns(self, guard: Guard, status: dict[str, Any], newest_ns: int) -> int | None:
+        kind = status.get("type")
+        if kind == SNAPSHOTTING:
+            return None
+        if kind not in (STALE, UP_TO_DATE):
+            raise guard.broken("a status that is known")
+        snapshot_ns = guard.time(status.get("snapshotTs"))
+        if snapshot_ns < newest_ns:
+            raise guard.broken("time going forward")
+        return snapshot_ns
+
+    def _truncates(self, guard: Guard, answer: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+        tables = guard.items(answer.get("truncates"), "a list of truncated tables")
+        places = [guard.place(table.get("component"), table.get("table"), NOWHERE) for table in tables]
+        return tuple(place for place in places if self._wanted.has(*place))
+
+    def _values(self, guard: Guard, answer: dict[str, Any]) -> list[Change]:
+        wanted, place, found = self._wanted, NOWHERE, []
+        for item in guard.items(answer.get("values"), "a list of documents"):
+            place = guard.place(item.get("component"), item.get("table"), place)
+            if wanted.has(*place):
+                found.append(guard.change(place, item.get("ts"), item.get("deleted"), item.get("value"), wanted))
+        return found
