@@ -2,8 +2,8 @@
 
 Everything here works on counts: within one table, documents fall into classes that health cannot tell apart, and the
 question is how many of each class go. Rules that count things (stuck documents, slow responses) fix a minimum of their
-own class. For rates the order is known: removing a failed document helps the error rate and the completion rate,
-removing an unfinished one only the latter, removing a completed one neither; so failed ones go first, then unfinished
+own class. For rates the order is known: a failed document that goes, or completes, helps the error rate and the
+completion rate, an unfinished one only the latter, a completed one neither; so failed ones go first, then unfinished
 ones, and the number follows by bisection. Only stuck documents leave a choice, inside or outside the window, because
 one inside also counts in the rates: every split is tried.
 """
@@ -34,11 +34,11 @@ class Classes:
 IsHealthy = Callable[[Classes], bool]
 
 
-def fewest_removals(available: Classes, is_healthy: IsHealthy) -> Classes | None:
-    """Return the smallest removal after which one table is healthy; None when not even removing all of it helps.
+def fewest(available: Classes, is_healthy: IsHealthy) -> Classes | None:
+    """Return the smallest change after which one table is healthy; None when not even changing all documents helps.
 
-    available   documents that may be removed
-    is_healthy  judges the table without the given numbers of documents
+    available   documents that may be removed, or completed
+    is_healthy  judges the table after the given numbers of them were
     """
     if not is_healthy(available):
         return None
@@ -71,17 +71,6 @@ def _failed_then_unfinished(available: Classes, base: Classes, is_healthy: IsHea
 
     most = available.failed + available.unfinished + spare
     return removal(_least(most, lambda n: is_healthy(removal(n)))) if is_healthy(removal(most)) else None
-
-
-def fewest_completions(failed: int, unfinished: int, is_healthy: Callable[[int, int], bool]) -> int | None:
-    """Return how many documents of one table must complete, failed ones first; None when that is not enough.
-
-    is_healthy  judges the table after (failed, unfinished) documents completed
-    """
-    most = failed + unfinished
-    if not is_healthy(failed, unfinished):
-        return None
-    return _least(most, lambda n: is_healthy(min(n, failed), max(0, n - failed)))
 
 
 def _least(most: int, holds: Callable[[int], bool]) -> int:

@@ -16,7 +16,7 @@
 --          model          VARCHAR
 --          workflow_type  VARCHAR    traces only
 --          judged_at_ms   DOUBLE     milliseconds since the epoch
--- reads    stg_messages, stg_traces, stg_tasks, artifact
+-- reads    stg_messages, stg_traces, stg_tasks, artifact, variable at_ms
 with judged as (
     select
         'chatMessages' as table_name,
@@ -37,7 +37,10 @@ with judged as (
         t.id,
         t.status,
         t.judged_at_ms >= getvariable('at_ms') - $window_ms as is_in_window,
-        coalesce(t.status = 'STARTED' and t.started_at_ms < getvariable('at_ms') - $stuck_ms, false) as is_stuck,
+        coalesce(
+            t.status = 'STARTED' and coalesce(t.started_at_ms, t.judged_at_ms) < getvariable('at_ms') - $stuck_ms,
+            false
+        ) as is_stuck,
         coalesce(t.status = 'COMPLETED', false) as is_complete,
         t.task_id,
         t.error_type,

@@ -40,7 +40,7 @@ with counted as (
         end as class,
         floor(t.creation_time_ms)::bigint as exists_ms,
         t.judged_at_ms,
-        case when t.status = 'STARTED' then t.started_at_ms end as pending_since_ms,
+        case when t.status = 'STARTED' then coalesce(t.started_at_ms, t.judged_at_ms) end as pending_since_ms,
         case when t.status = 'COMPLETED' then t.total_duration_ms end as duration_ms,
     from stg_traces as t
 ),

@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.analysis.recovery import Classes, fewest_completions, fewest_removals
+from analyzer.analysis.recovery import Classes, fewest
 
 counts = st.integers(0, 4)
 classes = st.builds(Classes, counts, counts, counts, counts, counts)
@@ -46,7 +46,7 @@ def test_no_smaller_removal_makes_it_healthy(
     bad: Classes, completed: int, limits: tuple[float, float, int, float]
 ) -> None:
     rules = Rules(bad, completed, limits)
-    found = fewest_removals(bad, rules.is_healthy)
+    found = fewest(bad, rules.is_healthy)
     healthy = [taken.total for taken in every(bad) if rules.is_healthy(taken)]
     if found is None:
         assert not rules.is_healthy(bad)
@@ -55,21 +55,5 @@ def test_no_smaller_removal_makes_it_healthy(
         assert found.total == min(healthy)
 
 
-@given(failed=counts, unfinished=counts, completed=st.integers(0, 12))
-def test_no_fewer_completions_make_it_healthy(failed: int, unfinished: int, completed: int) -> None:
-    total = failed + unfinished + completed
-
-    def is_healthy(from_failed: int, from_unfinished: int) -> bool:
-        if total == 0:
-            return True
-        done = completed + from_failed + from_unfinished
-        return (failed - from_failed) / total < 0.1 and done / total > 0.9
-
-    found = fewest_completions(failed, unfinished, is_healthy)
-    tries = itertools.product(range(failed + 1), range(unfinished + 1))
-    healthy = [a + b for a, b in tries if is_healthy(a, b)]
-    assert found == (min(healthy) if healthy else None)
-
-
 def test_nothing_is_removed_from_what_is_healthy() -> None:
-    assert fewest_removals(Classes(failed=3), lambda _: True) == Classes()
+    assert fewest(Classes(failed=3), lambda _: True) == Classes()

@@ -1,0 +1,264 @@
+"""Why health says what it says: symptom, since when, until when, whose fault, and what would change it.
+
+Explains raw health, the status that the deployment itself would report. Modelled on the health report of
+Elasticsearch: symptom, impacts, diagnosis with cause and action, and rules with their slack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analyzer.analysis import health, prospects
+from analyzer.analysis.diagnosis import BadDocument, Cause, FlagChange, diagnose
+from analyzer.analysis.policy import STUCK_MS, Counts, Policy, RuleResult, Unknown
+from analyzer.analysis.timeline import Span, Timeline
+from analyzer.model import Deployment, FilterName, Finding, Snapshot, Status, Tier
+from analyzer.stats import Interval, wilson_interval
+from analyzer.store import Frame
+
+LOOKBACK_MS = 7 * 24 * 3_600_000  # how far back "since" is looked for
+PURGE, FILTER, TOLERATE = (
+    "analyzer purge plan -o plan.json",
+    "analyzer health --filter evidence",
+    '[health] tolerate = ["{type}"] in analyzer.toml',
+)
+# The events that a rate counts, and what they are counted among.
+_EVENTS: Mapping[str, Callable[[Counts], tuple[int, int]]] = {
+    "workflow_error_rate": lambda c: (c.workflow_failed, c.workflow_total),
+    "message_error_rate": lambda c: (c.message_failed, c.message_total),
+    "workflow_completion_rate": lambda c: (c.workflow_completed, c.workflow_total),
+    "message_completion_rate": lambda c: (c.message_completed, c.message_total),
+}
+_AREAS = {
+    "message_completion_rate": ("Answers that users wait for do not finish", ("chat",)),
+    "message_error_rate": ("Users see messages fail", ("chat",)),
+    "workflow_error_rate": ("Workflows fail, and with them what they were to do", ("workflows",)),
+    "workflow_completion_rate": ("Workflows do not come to an end", ("workflows",)),
+    "stuck_messages": ("Users watch answers that never finish", ("chat",)),
+    "stuck_workflows": ("Tasks wait for workflows that never went on", ("workflows",)),
+    "response_p95_ms": ("Users wait longer for answers", ("chat", "workflows")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Certainty:
+    """How sure the symptom is, given how few documents there are."""
+
+    interval: Interval | None  # 95 % Wilson interval of the symptom's rate; None where it is no rate or has no n
+    conclusive: bool | None  # whether the interval lies wholly beyond the limit; None without an interval
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """The smallest changes that would make raw health healthy."""
+
+    removals: tuple[tuple[str, str], ...] | None  # (table, id); None where removal leaves nothing to judge
+    removals_that_are_tests: int  # how many of the removals are leftovers of tests
+    completions: int | None  # documents that would have to complete; None where that is not enough
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What the symptom means for people."""
+
+    severity: str  # none, low, high
+    description: str
+    areas: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """The status under one filter."""
+
+    filter: str
+    status: Status
+    excluded: int  # documents left out
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Everything that `explain` says. `status` is without tests, `raw_status` with them."""
+
+    deployment: Deployment
+    snapshot: Snapshot
+    at_ms: int
+    policy: Policy
+    filter: FilterName
+    raw_status: Status
+    status: Status
+    tolerated: bool
+    since_ms: int | None
+    clears_at_ms: int | None
+    empties_at_ms: int | None
+    summary: str
+    symptom: RuleResult | None  # the rule that fails by most of its limit; None unless degraded
+    rules: tuple[RuleResult, ...]  # every rule, on raw counts
+    certainty: Certainty
+    recovery: Recovery
+    impacts: tuple[Impact, ...]
+    diagnosis: tuple[Cause, ...]  # empty unless raw is degraded
+    sensitivity: tuple[Sensitivity, ...]
+    findings: tuple[Finding, ...]
+    unknown: tuple[Unknown, ...]
+    resolutions: tuple[str, ...]  # settings or commands that would resolve a status that only tests caused
+    report: health.HealthReport
+
+
+def explain(
+    frame: Frame,
+    report: health.HealthReport,
+    *,
+    flag_changes: Sequence[FlagChange] = (),
+    full: bool = False,
+) -> Explanation:
+    """Explain a health report of a prepared frame.
+
+    report        of the same frame, see `health.assess`; artifacts must be prepared with orphans
+    flag_changes  of the deployment, oldest first
+    full          also judge with each artifact rule alone
+    """
+    policy, raw = report.policy, report.raw
+    timeline = Timeline(_spans(frame, policy), frame.at_ms)
+    is_degraded = raw.judgement.status is Status.DEGRADED
+    bad = [BadDocument(*row) for row in _rows(frame, "explain/bad_documents", policy)] if is_degraded else []
+    causes = diagnose(bad, flag_changes)
+    symptom = _symptom(raw.judgement.failing) if is_degraded else None
+    clears = prospects.clears_at_ms(timeline, policy) if is_degraded else None
+    return Explanation(
+        deployment=frame.snapshot.deployment,
+        snapshot=frame.snapshot,
+        at_ms=frame.at_ms,
+        policy=policy,
+        filter=report.filter,
+        raw_status=raw.judgement.status,
+        status=report.status,
+        tolerated=report.tolerated,
+        since_ms=prospects.since_ms(timeline, policy) if is_degraded else None,
+        clears_at_ms=clears,
+        empties_at_ms=prospects.empties_at_ms(timeline, policy) if is_degraded and clears is None else None,
+        summary=_summary(report, causes),
+        symptom=symptom,
+        rules=raw.judgement.rules,
+        certainty=_certainty(symptom, raw.counts),
+        recovery=_recovery(frame, raw.counts, policy, bad, timeline) if is_degraded else NO_RECOVERY,
+        impacts=_impacts(raw.judgement.failing, report),
+        diagnosis=causes,
+        sensitivity=_sensitivity(frame, report, full),
+        findings=report.findings,
+        unknown=report.unknown,
+        resolutions=_resolutions(report, causes),
+        report=report,
+    )
+
+
+NO_RECOVERY = Recovery(None, 0, None)
+
+
+def _rows(frame: Frame, query: str, policy: Policy, **params: Any) -> list[tuple[Any, ...]]:
+    return frame.rows(query, window_ms=policy.window_ms, stuck_ms=STUCK_MS, **params)
+
+
+def _spans(frame: Frame, policy: Policy) -> list[Span]:
+    return [Span(*row) for row in _rows(frame, "explain/spans", policy, from_ms=frame.at_ms - LOOKBACK_MS)]
+
+
+def _symptom(failing: Sequence[RuleResult]) -> RuleResult:
+    """Return the rule that is broken by the largest part of its limit."""
+    return min(failing, key=lambda rule: (rule.slack or 0.0) / (rule.limit or 1.0))
+
+
+def _certainty(symptom: RuleResult | None, counts: Counts) -> Certainty:
+    if symptom is None or symptom.id not in _EVENTS:
+        return Certainty(None, None)
+    events, n = _EVENTS[symptom.id](counts)
+    if n == 0:
+        return Certainty(None, None)
+    interval = wilson_interval(events, n)
+    beyond = interval.low > symptom.limit if symptom.operator in ("<", "<=") else interval.high < symptom.limit
+    return Certainty(interval, beyond)
+
+
+def _recovery(frame: Frame, counts: Counts, policy: Policy, bad: Sequence[BadDocument], timeline: Timeline) -> Recovery:
+    candidates = [prospects.Candidate(b.table_name, b.id, _kind(b), b.is_test) for b in bad]
+    limits = [rule.limit for rule in policy.rules if rule.id == "response_p95_ms"]
+    if limits:
+        slow = frame.rows("explain/slow_traces", window_ms=policy.window_ms, limit_ms=limits[0])
+        candidates += [
+            prospects.Candidate(prospects.TRACES, id_, "slow", tier in (Tier.CERTAIN, Tier.LIKELY), duration_ms)
+            for id_, duration_ms, tier in slow
+        ]
+    removed = prospects.removals(counts, policy, candidates, timeline.now().durations_ms)
+    return Recovery(
+        None if removed is None else tuple((c.table, c.id) for c in removed),
+        sum(c.is_test for c in removed or ()),
+        prospects.completions(counts, policy, candidates),
+    )
+
+
+def _kind(document: BadDocument) -> str:
+    if document.is_stuck:
+        return "stuck_inside" if document.is_in_window else "stuck_outside"
+    return "failed" if document.is_failed else "unfinished"
+
+
+def _impacts(failing: Sequence[RuleResult], report: health.HealthReport) -> tuple[Impact, ...]:
+    """Say what each broken rule means for people; leftovers of tests mean nothing to them."""
+    if report.raw.judgement.status is not Status.DEGRADED:
+        return ()
+    still = {rule.id for rule in report.without_tests.judgement.failing}
+    return tuple(
+        Impact("high", *_AREAS[rule.id])
+        if rule.id in still
+        else Impact("none", "No user is affected: only leftovers of tests break this rule", _AREAS[rule.id][1])
+        for rule in failing
+    )
+
+
+def _summary(report: health.HealthReport, causes: Sequence[Cause]) -> str:
+    raw, clean = report.raw.judgement.status, report.without_tests.judgement.status
+    if raw is Status.UNKNOWN:
+        return f"Cannot tell: {report.raw.judgement.unknown[0].cause}."
+    if raw is Status.HEALTHY:
+        return "Healthy." if clean is raw else f"Healthy, but {clean.value} without leftovers of tests."
+    blames = {cause.blame for cause in causes}
+    if clean is Status.HEALTHY:
+        return "Ours, not the product's: only leftovers of our own tests make it degraded."
+    if clean is Status.UNKNOWN:
+        return "Ours: there is nothing but leftovers of our own tests to judge."
+    if "product" not in blames:
+        return "Cannot be told: documents without an owner make it degraded."
+    if "test" in blames:
+        return "Both: the product is degraded on its own, and leftovers of tests add to it."
+    return "The product's: no leftover of a test takes part in it."
+
+
+def _sensitivity(frame: Frame, report: health.HealthReport, full: bool) -> tuple[Sensitivity, ...]:
+    """Judge again under every filter and, if `full`, without what each artifact rule selects alone."""
+    found = [_judged(frame, report, name, name.value) for name in FilterName]
+    if full:
+        fired = [rule for rule, _ in frame.rows("explain/fired_rules")]
+        frame.materialise("every_artifact", "explain/every_artifact")
+        for rule in fired:
+            frame.materialise("artifact", "explain/artifacts_of_rules", rules=[rule])
+            found.append(_judged(frame, report, FilterName.WIDE, f"rule {rule}"))
+        frame.materialise("artifact", "explain/artifacts_of_rules", rules=fired)
+    return tuple(found)
+
+
+def _judged(frame: Frame, report: health.HealthReport, filter_name: FilterName, called: str) -> Sensitivity:
+    taken_at_ms = frame.snapshot.taken_at_ms  # age plays no part in comparing filters
+    other = health.assess(frame, policy=report.policy, filter_name=filter_name, now_ms=taken_at_ms)
+    return Sensitivity(called, other.status, sum(other.excluded.values()))
+
+
+def _resolutions(report: health.HealthReport, causes: Sequence[Cause]) -> tuple[str, ...]:
+    """Return the ways out of a status that tests had a part in: clean up, filter, ignore where that is allowed."""
+    if not any(cause.blame == "test" for cause in causes):
+        return ()
+    ways = [PURGE, FILTER]
+    kind = report.snapshot.deployment.type
+    if kind in health.SERVER_CONFIRMED_TYPES and report.without_tests.judgement.status is not Status.DEGRADED:
+        ways.append(TOLERATE.format(type=kind.value))
+    return tuple(ways)

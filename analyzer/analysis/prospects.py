@@ -1,0 +1,172 @@
+"""From when a status holds, until when, and what it would take to change it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from analyzer.analysis.policy import RESPONSE_PERCENT, Counts, Policy, judge, percentile
+from analyzer.analysis.recovery import Classes, fewest
+from analyzer.analysis.timeline import Tally, Timeline
+from analyzer.model import Status
+
+MESSAGES, TRACES = "chatMessages", "workflowTraces"
+TABLES = (MESSAGES, TRACES)
+KINDS = tuple(Classes.__dataclass_fields__)
+
+
+def counts_of(tally: Tally) -> Counts:
+    """Return the counts that a policy's rules look at; finer ones stay 0."""
+    n = tally.documents
+    return Counts(
+        message_total=sum(n[MESSAGES, kind] for kind in ("completed", "failed", "streaming", "other")),
+        message_completed=n[MESSAGES, "completed"],
+        message_failed=n[MESSAGES, "failed"],
+        message_streaming=n[MESSAGES, "streaming"],
+        workflow_total=sum(n[TRACES, kind] for kind in ("completed", "failed", "in_progress", "other")),
+        workflow_completed=n[TRACES, "completed"],
+        workflow_failed=n[TRACES, "failed"],
+        workflow_in_progress=n[TRACES, "in_progress"],
+        stuck_messages=n[MESSAGES, "stuck"],
+        stuck_workflows=n[TRACES, "stuck"],
+        response_count=len(tally.durations_ms),
+        response_p95_ms=percentile(tally.durations_ms, RESPONSE_PERCENT),
+    )
+
+
+def clears_at_ms(timeline: Timeline, policy: Policy) -> int | None:
+    """Return the first later clock at which health is healthy if nothing new arrives; None if it never is.
+
+    An empty window is not healthy but unknown: then nothing is left to judge.
+    """
+    for moment, tally in timeline.forward():
+        if judge(counts_of(tally), policy).status is Status.HEALTHY:
+            return moment
+    return None
+
+
+def empties_at_ms(timeline: Timeline, policy: Policy) -> int | None:
+    """Return the first later clock at which nothing is left to judge; None if something always is."""
+    for moment, tally in timeline.forward():
+        if judge(counts_of(tally), policy).status is Status.UNKNOWN:
+            return moment
+    return None
+
+
+def since_ms(timeline: Timeline, policy: Policy) -> int | None:
+    """Return the first clock of the unbroken time for which the status is what it is now; None if nothing ever counted.
+
+    Statuses of documents are taken as they are now: what changed since is not known to this walk.
+    """
+    status = judge(counts_of(timeline.now()), policy).status
+    first: int | None = None
+    for moment, before in timeline.backward():
+        first = moment
+        if judge(counts_of(before), policy).status is not status:
+            break
+    return first
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A document that a recovery may remove."""
+
+    table: str
+    id: str
+    kind: str  # field of Classes
+    is_test: bool
+    duration_ms: float | None = None
+
+
+def removals(
+    counts: Counts, policy: Policy, candidates: Sequence[Candidate], durations_ms: Sequence[float]
+) -> tuple[Candidate, ...] | None:
+    """Return the fewest documents whose removal makes health healthy; leftovers of tests are named first.
+
+    durations_ms  of completed traces in the window, ascending
+    returns       None where no removal does, or where it would leave nothing to judge
+    """
+    taken: list[Candidate] = []
+    left = counts
+    for table in TABLES:
+        own = [c for c in candidates if c.table == table]
+        removed = _fewest(counts, policy, table, own, lambda c, t, gone: _without(c, t, gone, durations_ms))
+        if removed is None:
+            return None
+        for kind in KINDS:
+            taken += sorted((c for c in own if c.kind == kind), key=_order)[: getattr(removed, kind)]
+        left = _without(left, table, removed, durations_ms)
+    return tuple(taken) if judge(left, policy).status is Status.HEALTHY else None
+
+
+def completions(counts: Counts, policy: Policy, candidates: Sequence[Candidate]) -> int | None:
+    """Return how many documents, at the least, would have to complete; None where that would not be enough."""
+    total = 0
+    for table in TABLES:
+        own = [c for c in candidates if c.table == table and c.kind != "slow"]
+        completed = _fewest(counts, policy, table, own, _completed)
+        if completed is None:
+            return None
+        total += completed.total
+    return total
+
+
+def _fewest(
+    counts: Counts,
+    policy: Policy,
+    table: str,
+    candidates: Sequence[Candidate],
+    after: Callable[[Counts, str, Classes], Counts],
+) -> Classes | None:
+    """Return the smallest change to one table that keeps the policy's rules on it."""
+    own_rules = tuple(rule for rule in policy.rules if (MESSAGES if "message" in rule.id else TRACES) == table)
+    own_policy = replace(policy, rules=own_rules)
+    available = Classes(**Counter(c.kind for c in candidates))
+    return fewest(available, lambda changed: not judge(after(counts, table, changed), own_policy).failing)
+
+
+def _order(candidate: Candidate) -> tuple[float, bool, str]:
+    """Sort slowest first where slowness matters, then leftovers of tests, then by id."""
+    slowness = -(candidate.duration_ms or 0.0) if candidate.kind == "slow" else 0.0
+    return slowness, not candidate.is_test, candidate.id
+
+
+def _without(counts: Counts, table: str, gone: Classes, durations_ms: Sequence[float]) -> Counts:
+    inside = gone.failed + gone.unfinished + gone.stuck_inside + gone.slow
+    stuck = gone.stuck_inside + gone.stuck_outside
+    if table == MESSAGES:
+        return replace(
+            counts,
+            message_total=counts.message_total - inside,
+            message_failed=counts.message_failed - gone.failed,
+            stuck_messages=counts.stuck_messages - stuck,
+        )
+    kept = durations_ms[: len(durations_ms) - gone.slow]
+    return replace(
+        counts,
+        workflow_total=counts.workflow_total - inside,
+        workflow_failed=counts.workflow_failed - gone.failed,
+        workflow_completed=counts.workflow_completed - gone.slow,
+        stuck_workflows=counts.stuck_workflows - stuck,
+        response_count=len(kept),
+        response_p95_ms=percentile(kept, RESPONSE_PERCENT),
+    )
+
+
+def _completed(counts: Counts, table: str, done: Classes) -> Counts:
+    inside = done.failed + done.unfinished + done.stuck_inside
+    stuck = done.stuck_inside + done.stuck_outside
+    if table == MESSAGES:
+        return replace(
+            counts,
+            message_completed=counts.message_completed + inside,
+            message_failed=counts.message_failed - done.failed,
+            stuck_messages=counts.stuck_messages - stuck,
+        )
+    return replace(
+        counts,
+        workflow_completed=counts.workflow_completed + inside,
+        workflow_failed=counts.workflow_failed - done.failed,
+        stuck_workflows=counts.stuck_workflows - stuck,
+    )
