@@ -140,9 +140,9 @@ _KINDS = (
     _Kind(
         "failures",
         lambda d: d.is_failed,
-        lambda d: d.error_type or "unnamed",
+        lambda d: d.error_type or "no error named",
         "product",
-        "failed with error {detail}",
+        "failed with {detail}",
         "npx convex logs, around {when}",
     ),
     _Kind(

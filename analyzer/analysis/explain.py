@@ -217,21 +217,26 @@ def _impacts(failing: Sequence[RuleResult], report: health.HealthReport) -> tupl
 
 
 def _summary(report: health.HealthReport, causes: Sequence[Cause]) -> str:
-    raw, clean = report.raw.judgement.status, report.without_tests.judgement.status
+    """Say in one sentence whose it is."""
+    raw, clean = report.raw_status, report.status
     if raw is Status.UNKNOWN:
         return f"Cannot tell: {report.raw.judgement.unknown[0].cause}."
     if raw is Status.HEALTHY:
         return "Healthy." if clean is raw else f"Healthy, but {clean.value} without leftovers of tests."
+    if clean is not Status.DEGRADED:
+        return _OURS[clean]
     blames = {cause.blame for cause in causes}
-    if clean is Status.HEALTHY:
-        return "Ours, not the product's: only leftovers of our own tests make it degraded."
-    if clean is Status.UNKNOWN:
-        return "Ours: there is nothing but leftovers of our own tests to judge."
     if "product" not in blames:
         return "Cannot be told: documents without an owner make it degraded."
     if "test" in blames:
         return "Both: the product is degraded on its own, and leftovers of tests add to it."
     return "The product's: no leftover of a test takes part in it."
+
+
+_OURS = {
+    Status.HEALTHY: "Ours, not the product's: only leftovers of our own tests make it degraded.",
+    Status.UNKNOWN: "Ours: there is nothing but leftovers of our own tests to judge.",
+}
 
 
 def _sensitivity(frame: Frame, report: health.HealthReport, full: bool) -> tuple[Sensitivity, ...]:
