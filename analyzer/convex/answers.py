@@ -81,7 +81,7 @@ def _problem(function: str, value: Any, names: FunctionNames) -> str:
     if function == names.recent_traces:
         return "" if _is_list_of(value, dict) else "no list of objects"
     if not isinstance(value, dict):
-        return f"{values.TYPE_NAMES.get(type(value), 'bytes')}, not an object"
+        return f"{values.TYPE_NAMES[type(value)]}, not an object"
     numbers: tuple[str, ...] = ()
     status, alerts = "", ""
     if function == names.system_health:

@@ -29,6 +29,7 @@ MAX_COMPONENT_DEPTH = 32
 HINT = "nothing was stored; export again with `npx convex export`"
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, length of name, length of extra field
+_DESCRIPTOR_BYTES = 24  # at most, after the bytes of an entry that was streamed
 _ENCRYPTED = 0x1
 # Whatever zipfile raises on bytes that no ZIP writer wrote.
 _BROKEN = (
@@ -122,8 +123,10 @@ class ZipFiles:
         return archive, infos
 
     def _check_layout(self, infos: list[zipfile.ZipInfo], end: int) -> None:
-        """Refuse a directory that does not describe the file: entries elsewhere, of another name, or overlapping."""
-        free = 0
+        """Refuse a directory that does not describe the file: entries elsewhere, of another name, overlapping, or
+        with bytes between them that no entry accounts for, such as an entry that the directory hides.
+        """
+        free, slack = 0, 0
         for info in sorted(infos, key=lambda info: info.header_offset):
             where = f"{self.label}: {shown(info.orig_filename)}"
             header = b""
@@ -138,9 +141,13 @@ class ZipFiles:
             starts_at = info.header_offset + _LOCAL_HEADER.size + name_bytes + extra_bytes
             if signature != b"PK\x03\x04" or name != info.orig_filename:
                 raise SourceInvalid(f"{where}: damaged, the directory of the ZIP points to something else", hint=HINT)
-            if info.header_offset < free or starts_at + info.compress_size > end or (not free and info.header_offset):
+            if info.header_offset < free or starts_at + info.compress_size > end:
                 raise SourceInvalid(f"{where}: damaged, it overlaps with something else", hint=HINT)
-            free = starts_at + info.compress_size
+            if info.header_offset > free + slack:
+                raise SourceInvalid(f"{where}: damaged, something stands before it unlisted", hint=HINT)
+            free, slack = starts_at + info.compress_size, _DESCRIPTOR_BYTES
+        if end > free + slack:
+            raise SourceInvalid(f"{self.label} is damaged: entries at its end are not listed", hint=HINT)
 
 
 class FolderFiles:

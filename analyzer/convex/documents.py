@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,17 +22,15 @@ from typing import IO, Any, BinaryIO
 import orjson
 
 from analyzer.convex import ids, values
+from analyzer.convex.lines import HINT, blocks, parse, shape_keys
 from analyzer.convex.text import TooDeepError, reduced
 from analyzer.errors import SourceInvalid
 from analyzer.model import DriftCount, TableRef, TableShape
 from analyzer.units import truncated, visible
 
-BLOCK_BYTES = 1 << 18  # read, parsed and checked at once: fits the cache, and bounds memory
-MAX_LINE_BYTES = 16 << 20  # the platform allows documents of 1 MiB
 MAX_SHAPES = 4096  # remembered; forgotten all at once beyond
 MAX_DRIFT_ITEMS = 1000  # told apart; further ones are counted under one name
 OTHER_FIELDS = "…"
-HINT = "nothing was stored; an export never holds this: export again"
 
 _PYTHON_TYPES = {"double": float, "varchar": str, "boolean": bool}
 # Free text of the app's own tables: it has no column because text is not stored, so finding it is no surprise.
@@ -84,7 +82,7 @@ def screen(
     """
     with ExitStack() as stack:
         job = _Screening(stack, table=table, shape=shape, where=where, folder=spool_dir, keep_text=keep_text)
-        for first_line, lines in _blocks(stream, where):
+        for first_line, lines in blocks(stream, where):
             job.add(first_line, lines)
     return job.result()
 
@@ -108,8 +106,8 @@ class _Screening:
 
     def add(self, first_line: int, lines: Sequence[bytes]) -> None:
         """Check and spool a block of lines."""
-        documents = _parse(lines, first_line, self._where)
-        keys = _shape_keys(documents, first_line, self._where)
+        documents = parse(lines, first_line, self._where)
+        keys = shape_keys(documents, first_line, self._where)
         counts = Counter(keys)
         shapes = {key: self._shape_of(key) for key in counts}
         self._check_ids(documents, [shapes[key].has_id for key in keys] if _lack_id(shapes) else None, first_line)
@@ -248,58 +246,6 @@ def _work_out(key: tuple[Any, ...], table: TableShape) -> _Shape:
 
 def _lack_id(shapes: dict[Any, _Shape]) -> bool:
     return not all(shape.has_id for shape in shapes.values())
-
-
-def _blocks(stream: BinaryIO, where: str) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield blocks of whole lines, without line feeds, with the number of the first."""
-    rest, number = b"", 1
-    while block := stream.read(BLOCK_BYTES):
-        lines = (rest + block).split(b"\n")
-        rest = lines.pop()
-        too_long = number if lines and len(lines[0]) > MAX_LINE_BYTES else None
-        if too_long is None and len(rest) > MAX_LINE_BYTES:
-            too_long = number + len(lines)
-        if too_long is not None:
-            raise SourceInvalid(f"{where}: line {too_long}: longer than 16 MiB", hint=HINT)
-        if lines:
-            yield number, lines
-            number += len(lines)
-    if rest:
-        yield number, [rest]
-
-
-def _parse(lines: Sequence[bytes], first_line: int, where: str) -> list[Any]:
-    try:
-        return list(map(orjson.loads, lines))
-    except orjson.JSONDecodeError:
-        for offset, line in enumerate(lines):
-            try:
-                orjson.loads(line)
-            except orjson.JSONDecodeError as problem:
-                said = _what_is_wrong(line, problem)
-                raise SourceInvalid(f"{where}: line {first_line + offset}: {said}", hint=HINT) from None
-        raise
-
-
-def _what_is_wrong(line: bytes, problem: orjson.JSONDecodeError) -> str:
-    if not line.strip():
-        return "empty, not a JSON object"
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError as bad:
-        return f"byte {bad.start + 1} is not UTF-8"
-    if line.count(b"[") + line.count(b"{") > 1000 and "depth" in str(problem):
-        return "nested in more than 64 levels"
-    return f"not a JSON object ({problem})"
-
-
-def _shape_keys(documents: Sequence[Any], first_line: int, where: str) -> list[tuple[Any, ...]]:
-    try:
-        return [(*document, *map(type, document.values())) for document in documents]
-    except (TypeError, AttributeError):
-        position = next(p for p, document in enumerate(documents) if not isinstance(document, dict))
-        said = values.type_name(documents[position])
-        raise SourceInvalid(f"{where}: line {first_line + position}: {said}, not an object", hint=HINT) from None
 
 
 def _create(path: Path) -> IO[bytes]:

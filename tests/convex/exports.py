@@ -58,6 +58,7 @@ def zip_of(path: Path, entries: Mapping[str, bytes] | Sequence[tuple[str, bytes]
             info = zipfile.ZipInfo("placeholder")
             info.filename = info.orig_filename = name  # as it is: the constructor would mend it
             info.compress_type = zipfile.ZIP_DEFLATED
+            archive.NameToInfo.pop(name, None)  # so that a second entry of one name is written without a warning
             archive.writestr(info, content)
     return path
 
