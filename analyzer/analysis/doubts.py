@@ -1,0 +1,166 @@
+"""What keeps a status from being told, and what a person should know besides it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from analyzer.analysis.policy import Counts, Judgement, Policy, Unknown
+from analyzer.model import ROOT, FilterName, Finding, Snapshot, TableCoverage, TableRef
+from analyzer.store import Frame
+from analyzer.units import age, count, instant
+
+JUDGED_TABLES = ("chatMessages", "workflowTraces")
+_FILTER_TABLES: Mapping[FilterName, tuple[str, ...]] = {  # what a filter must see to know what to leave out
+    FilterName.NONE: (),
+    FilterName.NAME: ("tasks",),
+    FilterName.EVIDENCE: ("tasks", "users"),
+    FilterName.WIDE: ("tasks", "users"),
+}
+LOWER_BOUND = "newest-creation-time"  # a time basis that tells only before when a snapshot was not taken
+
+
+def needed_tables(filter_name: FilterName) -> tuple[str, ...]:
+    """Return the tables without which health under a filter is unknown."""
+    return JUDGED_TABLES + _FILTER_TABLES[filter_name]
+
+
+def table_coverage(snapshot: Snapshot, tables: Sequence[str]) -> dict[str, TableCoverage]:
+    """Return what a snapshot holds of tables of the root component, by name."""
+    found = {
+        name: TableCoverage(TableRef(ROOT, name), "not_collected", None, reason="the snapshot does not hold it")
+        for name in tables
+    }
+    for covered in snapshot.coverage:
+        name = covered.table.name
+        if covered.table.component == ROOT and name in found and found[name].status != "collected":
+            found[name] = covered
+    return found
+
+
+def doubts(snapshot: Snapshot, at_ms: int, window_ms: int, tables: Sequence[str]) -> tuple[Unknown, ...]:
+    """Return why a snapshot cannot tell health at a clock, whatever it counts.
+
+    tables  that must have been collected
+    """
+    found = [
+        Unknown("not-collected", f"what {name} holds", f"{name} was not collected: {covered.reason}", "collect it too")
+        for name, covered in table_coverage(snapshot, tables).items()
+        if covered.status != "collected"
+    ]
+    if at_ms - window_ms > snapshot.as_of_ms and snapshot.time_basis != LOWER_BOUND:
+        found.append(
+            Unknown(
+                "gap",
+                "what happened in the window",
+                f"the whole window lies after the snapshot of {instant(snapshot.as_of_ms)}",
+                "collect again, or move --at",
+            )
+        )
+    return tuple(found)
+
+
+def stale(snapshot: Snapshot, now_ms: int, max_age_ms: int | None) -> tuple[Unknown, ...]:
+    """Return a reason to doubt a snapshot that was taken too long ago by the local clock.
+
+    max_age_ms  how old it may be; None for any age
+    """
+    old_ms = now_ms - snapshot.taken_at_ms
+    if max_age_ms is None or old_ms <= max_age_ms:
+        return ()
+    cause = f"the snapshot was taken {age(old_ms)} ago, more than {age(max_age_ms)}"
+    return (Unknown("stale", "how the deployment is now", cause, "collect again"),)
+
+
+def findings(frame: Frame, policy: Policy, raw: Counts, judgement: Judgement) -> tuple[Finding, ...]:
+    """Return what a person should know of the counts of a frame.
+
+    raw        every document
+    judgement  the verdict whose targets are shown
+    """
+    return (*_of_the_clock(frame, policy, raw), *_of_drift(raw), *_of_targets(judgement))
+
+
+def _of_the_clock(frame: Frame, policy: Policy, raw: Counts) -> list[Finding]:
+    later_ms = frame.snapshot.as_of_ms - frame.at_ms
+    if later_ms > 0:
+        documents = frame.rows("health/from_later", window_ms=policy.window_ms)[0][0]
+        if raw.judged and not documents:
+            return []  # an earlier snapshot saw every document as it was
+        return [
+            Finding(
+                "statuses-from-later",
+                f"the clock is {age(later_ms)} before the snapshot: {count(documents, 'document')} first seen after the"
+                " clock with a status that may be from later; what was deleted in between is missing",
+                {"documents": documents, "later_ms": later_ms},
+            )
+        ]
+    if later_ms < 0 and frame.snapshot.time_basis != LOWER_BOUND:
+        return [
+            Finding(
+                "clock-after-snapshot",
+                f"the clock is {age(-later_ms)} after the snapshot: what happened in between is not in it",
+                {"uncovered_ms": -later_ms},
+            )
+        ]
+    return []
+
+
+def _of_drift(raw: Counts) -> list[Finding]:
+    found = []
+    tables = zip(
+        JUDGED_TABLES,
+        (raw.message_redated, raw.workflow_redated),
+        (raw.message_undated, raw.workflow_undated),
+        (raw.message_other, raw.workflow_other),
+        strict=True,
+    )
+    for table, redated, undated, other in tables:
+        if redated:
+            found.append(
+                Finding(
+                    "drift-in-window",
+                    f"{count(redated, 'document')} of {table} in the window without a usable createdAt:"
+                    " counted by creation time",
+                    {"table": table, "field": "createdAt", "documents": redated},
+                )
+            )
+        if undated:
+            found.append(
+                Finding(
+                    "undated",
+                    f"{count(undated, 'document')} of {table} with neither createdAt nor creation time: in no window",
+                    {"table": table, "documents": undated},
+                )
+            )
+        if other:
+            found.append(
+                Finding(
+                    "unknown-status",
+                    f"{count(other, 'document')} of {table} in the window without a status that is known:"
+                    " counted in the total only",
+                    {"table": table, "documents": other},
+                )
+            )
+    return found
+
+
+def _of_targets(judgement: Judgement) -> list[Finding]:
+    targets = [rule for rule in judgement.rules if rule.target_met is not None]
+    if not targets:
+        return []
+    met = sum(1 for rule in targets if rule.target_met)
+    return [
+        Finding(
+            "targets",
+            f"{met} of {len(targets)} targets met",
+            {
+                rule.id: {
+                    "value": rule.value,
+                    "operator": rule.target_operator,
+                    "target": rule.target,
+                    "met": rule.target_met,
+                }
+                for rule in targets
+            },
+        )
+    ]

@@ -1,0 +1,231 @@
+"""Health of a frame: raw from every document, and without those that tests left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from analyzer.analysis import app_functions
+from analyzer.analysis.doubts import JUDGED_TABLES, doubts, findings, needed_tables, stale, table_coverage
+from analyzer.analysis.policy import RESPONSE_PERCENT, STUCK_MS, Counts, Judgement, Policy, Unknown, judge
+from analyzer.model import FILTER_TIERS, DeploymentType, FilterName, Finding, Snapshot, Status, TableCoverage
+from analyzer.store import Frame
+
+if TYPE_CHECKING:
+    from analyzer.analysis.reported import Reported
+
+SERVER_CONFIRMED_TYPES = frozenset({DeploymentType.DEV, DeploymentType.PREVIEW})
+_FIELDS: Mapping[tuple[str, str], Mapping[str | None, str]] = {  # (table, measure) -> status -> field of Counts
+    ("chatMessages", "window"): {
+        "complete": "message_completed",
+        "streaming": "message_streaming",
+        "failed": "message_failed",
+        "pending": "message_pending",
+        None: "message_statusless",
+    },
+    ("workflowTraces", "window"): {
+        "COMPLETED": "workflow_completed",
+        "FAILED": "workflow_failed",
+        "STARTED": "workflow_in_progress",
+        "IN_PROGRESS": "workflow_in_progress",
+        "CANCELLED": "workflow_cancelled",
+    },
+    ("workflowTraces", "recent"): {"FAILED": "recent_failed"},
+}
+_TOTALS: Mapping[tuple[str, str], tuple[str, ...]] = {  # counted whatever the status
+    ("chatMessages", "window"): ("message_total",),
+    ("chatMessages", "stuck"): ("stuck_messages",),
+    ("chatMessages", "redated"): ("message_redated",),
+    ("chatMessages", "undated"): ("message_undated",),
+    ("workflowTraces", "window"): ("workflow_total",),
+    ("workflowTraces", "recent"): ("recent_total",),
+    ("workflowTraces", "stuck"): ("stuck_workflows",),
+    ("workflowTraces", "redated"): ("workflow_redated",),
+    ("workflowTraces", "undated"): ("workflow_undated",),
+}
+_OTHER = {("chatMessages", "window"): "message_other", ("workflowTraces", "window"): "workflow_other"}
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Health from one set of documents."""
+
+    counts: Counts
+    judgement: Judgement
+    system_health: Mapping[str, Any]  # as getSystemHealth would answer
+    alerts: Mapping[str, Any]  # as checkAlerts would answer
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The same documents counted twice."""
+
+    raw: Counts
+    without_tests: Counts
+    excluded: Mapping[str, int]  # documents that the filter leaves out, of any age, by table
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """Three witnesses of the same documents, and what they are worth."""
+
+    snapshot: Snapshot
+    at_ms: int
+    policy: Policy
+    filter: FilterName
+    reported: Reported | None
+    raw: Side
+    without_tests: Side
+    excluded: Mapping[str, int]  # documents that the filter leaves out, of any age, by table
+    coverage: Mapping[str, TableCoverage]  # of the tables that health and the filter need
+    tolerated: bool  # raw is degraded by test leftovers only, on a type for which that is accepted
+    findings: tuple[Finding, ...]
+
+    @property
+    def status(self) -> Status:
+        """The policy's verdict without tests."""
+        return self.without_tests.judgement.status
+
+    @property
+    def raw_status(self) -> Status:
+        """The policy's verdict on every document."""
+        return self.raw.judgement.status
+
+    @property
+    def unknown(self) -> tuple[Unknown, ...]:
+        """Why either status cannot be told, each reason once."""
+        return tuple(dict.fromkeys((*self.raw.judgement.unknown, *self.without_tests.judgement.unknown)))
+
+
+def assess(
+    frame: Frame,
+    *,
+    policy: Policy,
+    filter_name: FilterName,
+    now_ms: int,
+    reported: Reported | None = None,
+    max_age_ms: int | None = None,
+    tolerate: Sequence[DeploymentType] = (),
+) -> HealthReport:
+    """Judge a frame with and without the documents that tests left behind.
+
+    frame       prepared by `artifacts.prepare`, with orphans for the filter `wide`
+    now_ms      the local clock, milliseconds since the epoch; only compared with when the snapshot was taken
+    reported    see `reported.reported`
+    max_age_ms  an older snapshot makes the status unknown
+    tolerate    deployment types on which degraded by test leftovers alone is accepted
+    """
+    snapshot, at_ms = frame.snapshot, frame.at_ms
+    old = stale(snapshot, now_ms, max_age_ms)
+    raw = count(frame, policy)
+    tolerated = not old and _is_tolerated(frame, policy, raw, tolerate)
+    counted = count_both(frame, policy, filter_name, raw=raw)
+    tables = needed_tables(filter_name)
+    without_tests = side(
+        counted.without_tests, at_ms, policy, (*old, *doubts(snapshot, at_ms, policy.window_ms, tables))
+    )
+    return HealthReport(
+        snapshot=snapshot,
+        at_ms=at_ms,
+        policy=policy,
+        filter=filter_name,
+        reported=reported,
+        raw=side(counted.raw, at_ms, policy, (*old, *doubts(snapshot, at_ms, policy.window_ms, JUDGED_TABLES))),
+        without_tests=without_tests,
+        excluded=counted.excluded,
+        coverage=table_coverage(snapshot, tables),
+        tolerated=tolerated,
+        findings=(*(reported.findings if reported else ()), *findings(frame, policy, raw, without_tests.judgement)),
+    )
+
+
+def side(counts: Counts, at_ms: int, policy: Policy, unknown: Sequence[Unknown] = ()) -> Side:
+    """Judge counts at a clock, and say what the app's functions would answer."""
+    return Side(
+        counts,
+        judge(counts, policy, unknown),
+        app_functions.system_health(counts, at_ms, policy.window_ms),
+        app_functions.alerts(counts, at_ms),
+    )
+
+
+def count(frame: Frame, policy: Policy) -> Counts:
+    """Count every message and trace of a frame, prepared or not; response times are left out."""
+    return tally(frame.rows("health/counts", window_ms=policy.window_ms, stuck_ms=STUCK_MS))
+
+
+def count_both(
+    frame: Frame, policy: Policy, filter_name: FilterName, *, raw: Counts | None = None, internal: bool = True
+) -> Counted:
+    """Count a prepared frame with and without what a filter leaves out; makes the temporary table `left_out`.
+
+    raw       what `count` returned for the same frame and policy, where it is known already
+    internal  see `leave_out`
+    """
+    raw = raw or count(frame, policy)
+    excluded = leave_out(frame, filter_name, internal=internal)
+    left_out = frame.rows("health/counts_left_out", window_ms=policy.window_ms, stuck_ms=STUCK_MS)
+    without = raw.minus(tally(left_out))
+    if policy.needs_response:
+        rows = frame.rows(
+            "health/responses",
+            first_ms=frame.at_ms,
+            step_ms=1,
+            from_tick=0,
+            until_tick=0,
+            window_ms=policy.window_ms,
+            percent=RESPONSE_PERCENT,
+        )
+        responses = {is_without: (response_ms, n) for _, is_without, response_ms, n in rows}
+        raw, without = with_response(raw, responses.get(False)), with_response(without, responses.get(True))
+    return Counted(raw, without, excluded)
+
+
+def leave_out(frame: Frame, filter_name: FilterName, *, internal: bool = True) -> dict[str, int]:
+    """Make the temporary table `left_out` of a prepared frame; returns how many documents it holds by table.
+
+    internal  whether to leave out documents of listed people and repositories too, as every filter but `none` does
+    """
+    frame.materialise(
+        "left_out",
+        "health/left_out",
+        tiers=[tier.value for tier in FILTER_TIERS[filter_name]],
+        by_name=filter_name is FilterName.NAME,
+        internal=internal and filter_name is not FilterName.NONE,
+    )
+    return dict(frame.rows("health/excluded"))
+
+
+def tally(rows: Sequence[tuple[Any, ...]]) -> Counts:
+    """Turn rows of (table, measure, status, documents) into counts; an unknown status counts in totals only."""
+    found: dict[str, int] = {}
+    for table, measure, status, documents in rows:
+        key = (table, measure)
+        names = _TOTALS[key]
+        by_status = _FIELDS.get(key, {})
+        if status in by_status:
+            names = (*names, by_status[status])
+        elif key in _OTHER:
+            names = (*names, _OTHER[key])
+        for name in names:
+            found[name] = found.get(name, 0) + documents
+    return Counts(**found)
+
+
+def with_response(counts: Counts, response: tuple[float, int] | None) -> Counts:
+    """Return counts with a response time (milliseconds, traces that it was taken from)."""
+    if response is None:
+        return counts
+    return replace(counts, response_p95_ms=response[0], response_count=response[1])
+
+
+def _is_tolerated(frame: Frame, policy: Policy, raw: Counts, tolerate: Sequence[DeploymentType]) -> bool:
+    """Tell whether raw is degraded by only certain and likely leftovers of tests, on a type where that is fine."""
+    if frame.snapshot.deployment.type not in SERVER_CONFIRMED_TYPES.intersection(tolerate):
+        return False
+    if doubts(frame.snapshot, frame.at_ms, policy.window_ms, needed_tables(FilterName.EVIDENCE)):
+        return False
+    counted = count_both(frame, policy, FilterName.EVIDENCE, raw=raw, internal=False)
+    is_degraded = judge(counted.raw, policy).status is Status.DEGRADED
+    return is_degraded and not judge(counted.without_tests, policy).failing
