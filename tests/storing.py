@@ -31,7 +31,11 @@ def make_id(table: str, number: int) -> str:
 
 def document(table: str, number: int, **fields: Any) -> dict[str, Any]:
     """Return a document with an id and times; fields given as None are left out."""
-    found = {"_id": make_id(table, number), "_creationTime": float(NOW_MS - 60_000), "createdAt": float(NOW_MS - 60_000)}
+    found = {
+        "_id": make_id(table, number),
+        "_creationTime": float(NOW_MS - 60_000),
+        "createdAt": float(NOW_MS - 60_000),
+    }
     return {name: value for name, value in (found | fields).items() if value is not ...}
 
 
