@@ -108,6 +108,17 @@ def is_colour_wanted() -> bool:
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def environment() -> Mapping[str, str]:
+    """Return the variables of the process that say which deployment is meant, and through which proxy; as they are."""
+    named = ("CONVEX_", "ANALYZER_")
+    proxies = ("https_proxy", "all_proxy", "no_proxy")
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(named) or name.endswith("_CONVEX_URL") or name.lower() in proxies
+    }
+
+
 def secrets() -> tuple[str, ...]:
     """Return the values of all credentials in the environment and .env files, longest first, to keep them unseen."""
     places: list[Mapping[str, str]] = [os.environ]

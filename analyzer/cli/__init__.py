@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "artifacts": "analyzer.cli.artifacts:artifacts",
     "query": "analyzer.cli.query:query",
     "export": "analyzer.cli.export:export",
+    "doctor": "analyzer.cli.doctor:doctor",
     "demo": "analyzer.cli.demo:demo",
 }
 SUMMARIES: Mapping[str, str] = {
@@ -29,6 +30,7 @@ SUMMARIES: Mapping[str, str] = {
     "artifacts": "List what tests left behind, say why, correct it.",
     "query": "Run a named query, or read-only SQL of your own.",
     "export": "Write a snapshot's tables to Parquet.",
+    "doctor": "Check a live deployment: who it is, what the key may do, what would be missing.",
     "demo": "Replay a rollout and explain its degraded check.",
 }
 

@@ -12,7 +12,7 @@ from analyzer.convex.identity import Identity, KeyPowers
 from analyzer.convex.keys import Key
 from analyzer.convex.retry import Timing
 from analyzer.convex.target import Target
-from analyzer.errors import AccessDenied
+from analyzer.errors import UsageError
 from analyzer.model import Deployment
 
 
@@ -64,18 +64,15 @@ def connect(target: Target, options: Options | None = None, *, key: Key | None =
     """Find out who answers, then show the key, then ask what both are.
 
     key     instead of the target's, for writing
-    raises  SourceUnreachable, SourceInvalid; AccessDenied for no key, a key of another deployment or a wrong one;
-            UsageError when another deployment answers than the flags asked for
+    raises  SourceUnreachable, SourceInvalid; AccessDenied for a key of another deployment or a wrong one; UsageError
+            for no key, and when another deployment answers than the flags asked for
     """
     options, key = options or Options(), key or target.key
     with options.client(target.origin, None) as stranger:
         who = identity.introduce(stranger)
     identity.check_key_belongs(target, key, who)
     if key is None:
-        raise AccessDenied(
-            f"{target.origin} is read with a key, and none was given",
-            hint="make a deploy key on the dashboard under Settings, Deploy Keys, and set CONVEX_DEPLOY_KEY",
-        )
+        raise no_key(target)
     client = options.client(target.origin, key)
     try:
         powers = identity.powers(client)
@@ -84,3 +81,11 @@ def connect(target: Target, options: Options | None = None, *, key: Key | None =
     except BaseException:
         client.close()
         raise
+
+
+def no_key(target: Target) -> UsageError:
+    """Return the error for a target without a key."""
+    return UsageError(
+        f"{target.origin} is read with a key, and none was given",
+        hint="make a deploy key on the dashboard under Settings, Deploy Keys, and set CONVEX_DEPLOY_KEY",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
 from analyzer.errors import UsageError
@@ -96,3 +97,20 @@ def cloud_origin(name: str) -> str:
 def is_name(text: str) -> bool:
     """Tell whether a text can be the name of a deployment."""
     return _NAME.fullmatch(text) is not None
+
+
+def proxy_for(deployment_origin: str, environment: Mapping[str, str]) -> str | None:
+    """Return the proxy that the environment wants for a deployment; None: none, or not for this host.
+
+    Only HTTPS_PROXY counts, and only for https://: through such a proxy the key travels encrypted.
+    """
+    variables = {name.lower(): value for name, value in environment.items() if value}
+    parts = urlsplit(deployment_origin)
+    proxy = variables.get("https_proxy") or variables.get("all_proxy")
+    if parts.scheme != "https" or not proxy or is_loopback(parts.hostname or ""):
+        return None
+    import urllib.request
+
+    if urllib.request.proxy_bypass_environment(parts.netloc, {"no": variables.get("no_proxy", "")}):  # type: ignore[attr-defined]
+        return None
+    return proxy

@@ -10,7 +10,7 @@ from analyzer.convex import functions
 from analyzer.convex.connection import Connection
 from analyzer.convex.function_names import DEFAULT_NAMES, FunctionNames
 from analyzer.convex.permissions import VIEW_DATA
-from analyzer.errors import CursorExpired, FunctionFailed, NotOffered, SourceUnreachable
+from analyzer.errors import AccessDenied, CursorExpired, FunctionFailed, NotOffered, SourceUnreachable
 from analyzer.model import ROOT, Answer, SourceInfo, TableRef
 from analyzer.sources.live_deltas import DeltaReader
 from analyzer.sources.live_flags import Flags, read_flags
@@ -191,7 +191,7 @@ class LiveSource:
         for name in self._functions.all():
             try:
                 value = self._answer(name)
-            except FunctionFailed as error:
+            except (FunctionFailed, AccessDenied, SourceUnreachable) as error:
                 warnings.append(f"{name} did not answer: {error}")
                 continue
             stamp = value.get("timestamp") if isinstance(value, dict) else None

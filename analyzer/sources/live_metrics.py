@@ -66,6 +66,16 @@ def read_metrics(client: Client, now_ns: int, components: Sequence[str] = ()) ->
     return Metrics(window.start_s * 1000, end_s * 1000, tuple(found), is_complete)
 
 
+def called_functions(client: Client, now_ns: int) -> tuple[str, ...]:
+    """Return the names of the functions that were called most in the last hour.
+
+    raises  AccessDenied without ViewMetrics; NotOffered
+    """
+    end_s = now_ns // 10**9 // BUCKET_S * BUCKET_S
+    window = _Window(client, end_s - BUCKETS * BUCKET_S, end_s)
+    return tuple(name for name in window.ranking("function_call_count_top_k") if name != REST)
+
+
 class _Window:
     """Asks about one hour."""
 
