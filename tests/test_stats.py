@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import math
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from scipy.stats import binom, fisher_exact, hypergeom
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
+import analyzer.stats
 from analyzer.errors import NoData, TooFewSamples
 from analyzer.stats import (
     Interval,
@@ -318,6 +320,11 @@ def test_arguments_out_of_range_are_refused() -> None:
             call()
     with pytest.raises(TypeError):
         wilson_interval(1.5, 2)  # type: ignore[arg-type]
+
+
+def test_the_examples_in_the_docstrings_are_true() -> None:
+    results = doctest.testmod(analyzer.stats)
+    assert results.attempted >= 10 and results.failed == 0
 
 
 def test_importing_the_statistics_imports_no_large_library() -> None:
