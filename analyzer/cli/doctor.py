@@ -16,9 +16,9 @@ TIME_LIMIT_S = 60.0
 @click.command()
 @choosing
 @options.settings()
-@click.option("--deployment", metavar="NAME", help="It must be this deployment.")
+@click.option("--deployment", "required_name", metavar="NAME", help="It must be this deployment.")
 @options.output_format("text", "json")
-def doctor(*, settings: Settings, chosen: Chosen, deployment: str | None, fmt: str) -> int:
+def doctor(*, settings: Settings, chosen: Chosen, required_name: str | None, fmt: str) -> int:
     """Ask a deployment who it is, what the key may do, and what a collect would lack.
 
     Finds URL and key as the Convex CLI does: CONVEX_DEPLOY_KEY, or CONVEX_SELF_HOSTED_URL with
@@ -26,7 +26,7 @@ def doctor(*, settings: Settings, chosen: Chosen, deployment: str | None, fmt: s
 
     Reads only. Exit code 0: a collect would work, whatever is listed as missing.
     """
-    target = chosen.target(deployment)
+    target = chosen.target(required_name)
     from analyzer.convex.retry import Policy
     from analyzer.flows.doctor import examine
     from analyzer.report import doctor_text

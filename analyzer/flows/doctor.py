@@ -16,6 +16,7 @@ from analyzer.convex.diagnosis import Diagnosis, Endpoint, FunctionCheck, Permis
 from analyzer.convex.function_names import DEFAULT_NAMES, FunctionNames
 from analyzer.convex.identity import Identity, KeyPowers
 from analyzer.convex.permissions import PERMISSIONS
+from analyzer.convex.refusals import NOT_FOUND
 from analyzer.convex.target import Target
 from analyzer.errors import (
     AccessDenied,
@@ -119,12 +120,12 @@ def _probe_documents(client: Client, findings: _Findings) -> None:
 def _probe_rest(client: Client, findings: _Findings, flag_names: Sequence[str]) -> None:
     moment_ns = functions.now_ns(client)
 
-    def flags() -> None:
-        if warnings := live_flags.read_flags(client, flag_names).warnings:
-            raise AccessDenied(warnings[0])
-
     probes: list[tuple[str, str, Callable[[], object]]] = [
-        ("environment variables", permissions.VIEW_ENVIRONMENT, flags),
+        (
+            "environment variables",
+            permissions.VIEW_ENVIRONMENT,
+            lambda: live_flags.read_variables(client, flag_names),
+        ),
         ("function metrics", permissions.VIEW_METRICS, lambda: live_metrics.called_functions(client, moment_ns)),
         (
             "audit log",
@@ -156,9 +157,12 @@ def _endpoint(name: str, use: str, probe: Callable[[], object]) -> Endpoint:
     except SourceUnreachable:
         raise
     except NotOffered as error:
-        return Endpoint(name, "missing" if error.status == 404 else "not in the plan", use, str(error))
+        is_old = error.status in NOT_FOUND
+        return Endpoint(
+            name, "missing" if is_old else "not in the plan", use, "older version" if is_old else str(error)
+        )
     except AccessDenied as error:
-        return Endpoint(name, "denied", use, str(error))
+        return Endpoint(name, "denied", use, f"the key lacks {error.permission}" if error.permission else str(error))
     except SourceError as error:
         return Endpoint(name, "failed", use, str(error))
     return Endpoint(name, "there", use)

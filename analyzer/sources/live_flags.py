@@ -41,11 +41,19 @@ def read_flags(client: Client, names: Sequence[str], told: Any = None) -> Flags:
     told   the answer of the app's own flags function, {NAME: bool}, for when variables may not be read
     """
     try:
-        listed = functions.query(client, LIST, {}, permission=VIEW_ENVIRONMENT)
+        return read_variables(client, names)
     except (AccessDenied, FunctionFailed) as error:
         found = tuple(_told(name, told) for name in names if isinstance(told, dict) and name in told)
         source = "as the flags function says" if found else "unknown"
         return Flags(found, warnings=(f"flags are {source}, and when they changed is unknown: {error}",))
+
+
+def read_variables(client: Client, names: Sequence[str]) -> Flags:
+    """Return the flags among the variables.
+
+    raises  AccessDenied without ViewEnvironmentVariables; FunctionFailed on a version without the list
+    """
+    listed = functions.query(client, LIST, {}, permission=VIEW_ENVIRONMENT)
     if not isinstance(listed, list) or not all(_is_variable(item) for item in listed):
         raise client.unexpected(f"POST /api/query ({LIST})", "a list of variables", VIEW_ENVIRONMENT)
     kept = {item["name"]: item for item in listed if item["name"] in names and not _SECRET_NAME.search(item["name"])}
