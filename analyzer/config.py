@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from analyzer.analysis import policy as policies
 from analyzer.convex import dotenv
 from analyzer.convex.function_names import FunctionNames
 from analyzer.errors import ConfigError
@@ -22,7 +23,6 @@ from analyzer.model import DeploymentType, FilterName
 from analyzer.units import parse_duration_ms
 
 DEFAULT_STORE = Path("data/analyzer.duckdb")  # under the current folder
-BUILT_IN_POLICIES = ("deployed", "strict", "rollout")
 TOLERABLE_TYPES = (DeploymentType.DEV, DeploymentType.PREVIEW)
 DEFAULT_FLAGS = (
     "ENABLE_WORKFLOW",
@@ -85,7 +85,7 @@ def load(
     raises  ConfigError naming file and key
     """
     settings = _from_file(Path.cwd())
-    known = (*BUILT_IN_POLICIES, *settings.policies)
+    known = (*policies.BUILT_IN, *settings.policies)
     health = replace(
         settings.health,
         policy=policy or settings.health.policy,
@@ -248,14 +248,14 @@ class _Reader:
             rule_files=tuple(self._relative(name) for name in read["rules"].get("files", ())),
             config_file=self._path,
         )
-        known = (*BUILT_IN_POLICIES, *settings.policies)
+        known = (*policies.BUILT_IN, *settings.policies)
         if settings.health.policy not in known:
             raise self._wrong("[health] policy", settings.health.policy, f"one of {', '.join(known)}")
         return settings
 
     def _policies(self, table: Mapping[str, Any]) -> dict[str, dict[str, int | float]]:
         for name in table:
-            if name in BUILT_IN_POLICIES:
+            if name in policies.BUILT_IN:
                 raise ConfigError(
                     f"{self._path}: [policy.{name}] would replace a built-in policy", hint="give it another name"
                 )

@@ -167,7 +167,7 @@ def test_a_group_without_subcommand_shows_its_help_as_usage() -> None:
 def test_alone_without_a_store_it_names_the_three_ways_to_start() -> None:
     result = run()
     assert result.exit_code == 0
-    assert "There is no store at data/analyzer.duckdb yet" in result.stdout
+    assert "There is no snapshot in data/analyzer.duckdb yet" in result.stdout
     assert [line.split("  ")[1] for line in result.stdout.splitlines()[2:]] == [
         "analyzer demo",
         "analyzer collect EXPORT.zip",
