@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 import time
@@ -17,22 +18,24 @@ from analyzer import cli
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "analyzer"
 HEAVY = ("pandas", "matplotlib", "scipy", "httpx", "duckdb", "numpy", "orjson", "rich", "jinja2", "stamina")
-NETWORK = ("httpx", "socket", "urllib.request", "http.client", "requests")
+NETWORK = ("httpx", "socket", "http.client", "requests")
 
 # What a command may load to do its work; asking for its help may load none of it.
 DOORS = {
     "duckdb": ("analyzer/store/",),
     "matplotlib": ("analyzer/report/",),
     **dict.fromkeys(NETWORK, ("analyzer/convex/client.py",)),
+    "urllib.request": ("analyzer/convex/urls.py",),  # knows which hosts the user's no_proxy means; opens nothing
     "filelock": ("analyzer/store/",),
     "time": ("analyzer/clock.py",),
 }
 READS_OF_THE_CLOCK = {"now", "utcnow", "today"}
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+@functools.cache
+def modules() -> list[tuple[str, ast.Module]]:
+    paths = sorted(PACKAGE.rglob("*.py"))
+    return [(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
 
 
 def imported(tree: ast.Module) -> Iterator[str]:

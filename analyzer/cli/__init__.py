@@ -30,7 +30,7 @@ SUMMARIES: Mapping[str, str] = {
     "artifacts": "List what tests left behind, say why, correct it.",
     "query": "Run a named query, or read-only SQL of your own.",
     "export": "Write a snapshot's tables to Parquet.",
-    "doctor": "Check a live deployment: who it is, what the key may do, what would be missing.",
+    "doctor": "Check a live deployment, its key, and what would be missing.",
     "demo": "Replay a rollout and explain its degraded check.",
 }
 
