@@ -73,9 +73,11 @@ class DeltaReader:
             answer = self._ask(DELTAS, {"cursor": since_ns}, guard)
             until_ns = guard.time(answer.get("cursor"))
             found = self._values(guard, answer, is_delta=True)
+            has_more = answer["hasMore"]
             if until_ns < since_ns or any(not since_ns < change.ts_ns <= until_ns for change in found):
                 raise guard.broken("changes between its cursors")
-            has_more = answer["hasMore"]
+            if has_more and until_ns == since_ns:
+                raise guard.broken("an end: it gives the same cursor again")
             yield Page(
                 found,
                 next_cursor=pack_cursor(self.way, self._wanted, deltas=until_ns),
