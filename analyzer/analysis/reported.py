@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyzer.analysis import app_functions, health
-from analyzer.analysis.policy import DEPLOYED, Counts
+from analyzer.analysis.policy import DEPLOYED
 from analyzer.analysis.rounding import plain
 from analyzer.model import Finding, Snapshot
 from analyzer.store import Store
@@ -32,7 +32,7 @@ class Reported:
     def at_ms(self) -> int | None:
         """The claim's own timestamp, of getSystemHealth where there is one."""
         for answer in (self.system_health, self.alerts):
-            if answer is not None and (at_ms := _timestamp(answer)) is not None:
+            if answer is not None and (at_ms := timestamp_ms(answer)) is not None:
                 return at_ms
         return None
 
@@ -45,34 +45,34 @@ def reported(
     system_health, alerts  paths of the functions
     returns                None where neither answer was recorded. Opens frames of its own: call it before another one
     """
-    recorded = {answer.function: answer.value for answer in store.answers(snapshot)}
-    claims: dict[str, Mapping[str, Any] | None] = {}
+    recorded = {answer.function for answer in store.answers(snapshot)}
+    compute = {system_health: app_functions.system_health, alerts: app_functions.alerts}
+    claims: dict[str, Mapping[str, Any]] = {}
     findings: list[Finding] = []
-    for path in (system_health, alerts):
-        if path not in recorded:
-            claims[path] = None
-            continue
-        value = plain(recorded[path])
-        claims[path] = value if isinstance(value, dict) and _timestamp(value) is not None else None
-        if claims[path] is None:
+    for path, answer in compute.items():
+        claim = claimed(store, snapshot, path)
+        at_ms = None if claim is None else timestamp_ms(claim)
+        if claim is not None and at_ms is not None:
+            claims[path] = claim
+            counts = health.count(store.frame(snapshot, at_ms), DEPLOYED)
+            findings += _compare(path, claim, answer(counts, at_ms), at_ms, snapshot)
+        elif path in recorded:
             findings.append(
                 Finding("reported-unreadable", f"the recorded answer of {path} is not what that function returns")
             )
-    if claims[system_health] is None and claims[alerts] is None and not findings:
+    if not claims and not findings:
         return None
-    compute = {system_health: app_functions.system_health, alerts: app_functions.alerts}
-    counts: dict[int, Counts] = {}
-    for path, claim in claims.items():
-        if claim is not None:
-            at_ms = _timestamp(claim)
-            assert at_ms is not None
-            if at_ms not in counts:
-                counts[at_ms] = health.count(store.frame(snapshot, at_ms), DEPLOYED)
-            findings += _compare(path, claim, compute[path](counts[at_ms], at_ms), at_ms, snapshot)
-    return Reported(claims[system_health], claims[alerts], tuple(findings))
+    return Reported(claims.get(system_health), claims.get(alerts), tuple(findings))
 
 
-def _timestamp(answer: Mapping[str, Any]) -> int | None:
+def claimed(store: Store, snapshot: Snapshot, function: str) -> Mapping[str, Any] | None:
+    """Return the recorded answer of one function where it is an object, whole numbers without a fraction."""
+    value = next((answer.value for answer in store.answers(snapshot) if answer.function == function), None)
+    return plain(value) if isinstance(value, dict) else None
+
+
+def timestamp_ms(answer: Mapping[str, Any]) -> int | None:
+    """Return an answer's own clock, rounded down to the millisecond; None where it has none that can be one."""
     value = answer.get("timestamp")
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LAST_MS:
         return None
@@ -92,7 +92,7 @@ def _compare(
         return []
     name = path.rpartition(":")[2]
     later_ms = snapshot.as_of_ms - at_ms
-    caveat = f"; the documents are {age(later_ms)} younger than the answer" if later_ms > 0 else ""
+    caveat = f"; documents and answer are {age(abs(later_ms))} apart" if later_ms else ""
     return [
         Finding(
             "reported-differs",

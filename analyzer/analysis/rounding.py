@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 TENTH = Decimal("0.1")
+MAX_EXACT = 2**53  # beyond, a double no longer tells integers apart
 
 
 def js_round(value: float) -> int:
@@ -57,5 +58,5 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         if not math.isfinite(value):
             return None
-        return int(value) if value.is_integer() else value
+        return int(value) if value.is_integer() and abs(value) <= MAX_EXACT else value
     return value

@@ -1,0 +1,118 @@
+"""A series is what `health --at` shows at each of its ticks, also where several snapshots saw documents change."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analyzer.analysis import artifacts, health
+from analyzer.analysis.policy import DEPLOYED, ROLLOUT, Counts, Policy
+from analyzer.analysis.series import Grid, Series, grid, series
+from analyzer.errors import UsageError
+from analyzer.model import FilterName
+from analyzer.rules import load_all
+from analyzer.store import Store
+from tests.storing import NOW_MS, document, make_id, put
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+MESSAGE_STATUSES = ("complete", "complete", "complete", "streaming", "pending", "failed", "paused", ...)
+TRACE_STATUSES = ("COMPLETED", "COMPLETED", "STARTED", "IN_PROGRESS", "FAILED", "CANCELLED", ...)
+
+
+def _history(seed: int) -> list[tuple[int, dict[str, list[dict[str, Any]]]]]:
+    """Return (clock, documents) of three exports of a deployment, between which documents come, change and go."""
+    chance = random.Random(seed)
+    tasks = [document("tasks", n, title=f"Task {n}", userId=make_id("users", 1)) for n in range(3)]
+    tasks[0] |= {"repoFullName": "test/test-repo", "workspacePath": "/tmp/test", "isScratchpad": True}
+    for task in tasks:
+        task["_creationTime"] = task["createdAt"] = float(NOW_MS - 9 * HOUR)
+    born = {n: NOW_MS - chance.randrange(0, 8 * HOUR) for n in range(60)}
+    history = []
+    for at_ms in (NOW_MS - 4 * HOUR, NOW_MS - 90 * MINUTE, NOW_MS):
+        messages, traces = [], []
+        for n, born_ms in born.items():
+            if born_ms > at_ms or chance.random() < 0.1:  # not yet there, or deleted before this export
+                continue
+            table, statuses = (
+                ("chatMessages", MESSAGE_STATUSES) if n % 2 else ("workflowTraces", TRACE_STATUSES)
+            )
+            created = chance.choice([float(born_ms), born_ms - 700.0, born_ms + 0.5, "soon", ...])
+            found = document(
+                table,
+                n,
+                _creationTime=born_ms + chance.choice([0.0, 0.25, 0.999]),
+                createdAt=created,
+                taskId=tasks[n % 3]["_id"],
+                status=chance.choice(statuses),
+                startedAt=chance.choice([float(born_ms), born_ms - 6.0 * MINUTE, ...]),
+                totalDurationMs=chance.choice([float(chance.randrange(20_000)), ...]),
+            )
+            (messages if n % 2 else traces).append(found)
+        history.append((at_ms, {"tasks": tasks, "chatMessages": messages, "workflowTraces": traces}))
+    return history
+
+
+def _store(folder: Path, seed: int) -> Path:
+    history = _history(seed)
+    for at_ms, documents in (history[2], history[0], history[1]):  # they need not arrive in order
+        path = put(folder, documents, at_ms=at_ms)
+    return path
+
+
+def _series(store: Store, clocks: Grid, filter_name: FilterName, policy: Policy = DEPLOYED) -> Series:
+    return series(store, store.snapshot(), clocks, policy=policy, filter_name=filter_name, rules=load_all())
+
+
+def _bare(counts: Counts) -> Counts:
+    """Leave out what a series does not tell."""
+    return replace(counts, message_redated=0, workflow_redated=0, message_undated=0, workflow_undated=0)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_each_tick_counts_what_a_frame_at_its_clock_counts(seed: int, tmp_path: Path) -> None:
+    with Store.read(_store(tmp_path, seed)) as store:
+        snapshot = store.snapshot()
+        clocks = grid(NOW_MS - 9 * HOUR + 7, NOW_MS + 2 * HOUR, 11 * MINUTE)
+        found = _series(store, clocks, FilterName.NONE)
+        assert len(found.ticks) == 60
+        for tick in found.ticks:
+            assert tick.raw.counts == _bare(health.count(store.frame(snapshot, tick.at_ms), DEPLOYED)), tick.at_ms
+            assert tick.without_tests.counts == tick.raw.counts
+
+
+@pytest.mark.parametrize(
+    ("seed", "filter_name", "policy"),
+    [(4, FilterName.EVIDENCE, ROLLOUT), (5, FilterName.WIDE, DEPLOYED), (6, FilterName.NAME, DEPLOYED)],
+)
+def test_each_tick_judges_as_health_at_its_clock_does(
+    seed: int, filter_name: FilterName, policy: Policy, tmp_path: Path
+) -> None:
+    rules = load_all()
+    with Store.read(_store(tmp_path, seed)) as store:
+        snapshot = store.snapshot()
+        clocks = grid(NOW_MS - 5 * HOUR, NOW_MS + 70 * MINUTE, 37 * MINUTE)
+        for tick in _series(store, clocks, filter_name, policy).ticks:
+            frame = store.frame(snapshot, tick.at_ms)
+            artifacts.prepare(frame, rules, orphans=filter_name is FilterName.WIDE)
+            report = health.assess(frame, policy=policy, filter_name=filter_name, now_ms=NOW_MS)
+            for shown, expected in ((tick.raw, report.raw), (tick.without_tests, report.without_tests)):
+                assert shown.counts == _bare(expected.counts), tick.at_ms
+                assert shown.judgement == expected.judgement
+                assert shown.system_health == expected.system_health
+                assert shown.alerts == expected.alerts
+
+
+def test_a_grid_ends_at_its_last_whole_step() -> None:
+    assert list(grid(1_000, 4_500, 1_000).clocks) == [1_000, 2_000, 3_000, 4_000]
+    assert list(grid(1_000, 1_000, HOUR).clocks) == [1_000]
+
+
+@pytest.mark.parametrize(("since_ms", "until_ms"), [(2, 1), (0, 10**9)])
+def test_a_grid_that_runs_backwards_or_has_too_many_ticks_is_refused(since_ms: int, until_ms: int) -> None:
+    with pytest.raises(UsageError):
+        grid(since_ms, until_ms, 1)
