@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     "--keep", type=click.Path(path_type=Path, file_okay=False), help="With --via-cli: keep the recording here."
 )
 @click.option("--prod", is_flag=True, help="With --via-cli: the production deployment of this project.")
+@click.option("--preview-name", metavar="NAME", help="With --via-cli: the preview deployment of this name.")
+@click.option("--env-file", metavar="FILE", help="With --via-cli: choose the deployment by this file.")
 @click.option("--print", "only_print", is_flag=True, help="With --via-cli: print the commands, run nothing.")
 @options.output_format("text", "json")
 def collect(
@@ -40,6 +42,8 @@ def collect(
     via_cli: bool,
     keep: Path | None,
     prod: bool,
+    preview_name: str | None,
+    env_file: str | None,
     only_print: bool,
     fmt: str,
 ) -> int:
@@ -58,17 +62,26 @@ def collect(
     else:
         from analyzer.sources import via_cli as npx
 
-        selection = npx.Selection(prod=prod, deployment=settings.deployment)
+        selection = _selection(prod, settings.deployment, preview_name, env_file)
+        asked: dict[str, Any] = {"flag_names": settings.flags, "selection": selection, "functions": settings.functions}
         if only_print:
-            for line in npx.printed(settings.functions, settings.flags, selection, keep or Path("recording")):
-                output.write(line)
+            folder = keep or Path("recording")
+            output.write(npx.printed(folder, npx.plan(folder, **asked)))
             return EXIT_OK
-        with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
-            recording = keep or Path(folder) / "recording"
-            npx.record(recording, settings.functions, settings.flags, selection, narrate=output.narrate)
-            result = _collect(recording, settings, label, taken_at_ms, keep_text)
+        with tempfile.TemporaryDirectory(prefix="analyzer-") as temporary:
+            folder = keep or Path(temporary) / "recording"
+            for warning in npx.record(folder, progress=output.narrate, **asked):
+                output.narrate(f"warning: {warning}")
+            result = _collect(folder, settings, label, taken_at_ms, keep_text)
     _show(result, fmt)
     return EXIT_OK
+
+
+def _selection(prod: bool, deployment: str | None, preview_name: str | None, env_file: str | None) -> list[str]:
+    """Return what tells `npx convex` which deployment is meant; it has the last word on what may be combined."""
+    named = {"--deployment": deployment, "--preview-name": preview_name, "--env-file": env_file}
+    words = [word for option, value in named.items() if value for word in (option, value)]
+    return [*(["--prod"] if prod else []), *words]
 
 
 def _collect(

@@ -1,0 +1,103 @@
+"""`analyzer collect` as typed: from files, and with the user's own `npx convex`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from analyzer import cli
+from analyzer.convex import ids
+from analyzer.convex.archive_writer import write_export
+
+NUMBER = 10_001
+NPX = """#!/bin/sh
+echo "$@" >> calls
+case "$2 $3" in
+"run "*) echo '{"timestamp": 1765889880000}' ;;
+"env get") echo true ;;
+"export "*) cp export.zip "$4/snapshot_tall-forest-1234_1765889880000000000.zip" ;;
+esac
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with an export in it, and a program called npx first on the PATH."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ANALYZER_DB", raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    (tmp_path / "npx").write_text(NPX)
+    (tmp_path / "npx").chmod(0o755)
+    user = {"_id": ids.encode(NUMBER, bytes(16)), "_creationTime": 1765889870000.0, "name": "Ada"}
+    write_export(tmp_path / "export.zip", {("", "users"): [user]}, table_numbers={("", "users"): NUMBER})
+    return tmp_path
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(cli.main, words)
+
+
+def test_an_export_is_stored_under_its_label_in_the_default_store(folder: Path) -> None:
+    result = run("collect", "export.zip", "--deployment", "tall-forest-1234", "--label", "baseline", "--format", "json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert (found["schema"], found["already_present"]) == ("collect/1", False)
+    assert (found["snapshot"]["deployment"], found["snapshot"]["label"]) == ("tall-forest-1234", "baseline")
+    assert (folder / "data/analyzer.duckdb").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_same_export_again_is_said_to_be_there_already() -> None:
+    run("collect", "export.zip")
+    result = run("collect", "export.zip")
+    assert (result.exit_code, "already in the store" in result.stdout) == (0, True)
+
+
+def test_the_users_own_convex_cli_makes_a_recording_that_is_stored_and_not_kept(folder: Path) -> None:
+    before = set(folder.iterdir())
+    result = run("collect", "--via-cli", "--format", "json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["snapshot"]["deployment"] == "tall-forest-1234"
+    assert {path.name for path in set(folder.iterdir()) - before} == {"calls", "data"}
+    calls = (folder / "calls").read_text().splitlines()
+    assert calls[0] == "convex run monitoring/dashboard:getSystemHealth"
+    assert calls[-1].startswith("convex export --path ")
+
+
+def test_a_kept_recording_can_be_collected_again(folder: Path) -> None:
+    run("collect", "--via-cli", "--keep", "recording")
+    assert (folder / "recording/flags.json").is_file()
+    shutil.rmtree(folder / "data")
+    assert run("collect", "recording").exit_code == 0
+
+
+def test_the_choice_of_a_deployment_is_handed_to_the_convex_cli(folder: Path) -> None:
+    run("collect", "--via-cli", "--prod")
+    assert all(line.endswith("--prod") for line in (folder / "calls").read_text().splitlines())
+
+
+def test_print_shows_the_commands_and_runs_none(folder: Path) -> None:
+    result = run("collect", "--via-cli", "--print", "--preview-name", "my-branch")
+    assert result.exit_code == 0
+    assert "npx convex run monitoring/dashboard:checkAlerts --preview-name my-branch > recording/" in result.stdout
+    assert not (folder / "calls").exists() and not (folder / "data").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["export.zip", "--via-cli"]])
+def test_a_source_and_the_convex_cli_exclude_each_other(words: list[str]) -> None:
+    result = run("collect", *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_without_npx_the_error_says_where_to_run_it(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setenv("PATH", str(folder / "nowhere"))
+    result = run("collect", "--via-cli")
+    assert result.exit_code == 3
+    assert result.stderr.splitlines()[-2:] == [
+        "error: there is no `npx` on the PATH",
+        "hint:  run it where the app's `npx convex` works, or give an export instead",
+    ]
