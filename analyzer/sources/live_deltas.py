@@ -17,6 +17,7 @@ from analyzer.errors import CursorExpired
 from analyzer.sources.live_pages import NOWHERE, Change, Guard, Page, Wanted, Way, pack_cursor, unpack_cursor
 
 SNAPSHOT, DELTAS = "/api/list_snapshot", "/api/document_deltas"
+MAX_SHAPES = 4096  # remembered of one page
 ENCODED: ValueFormat = "convex_encoded_json"  # lossless, and known to every version; export_json is not
 
 
@@ -98,15 +99,14 @@ class DeltaReader:
         return answer
 
     def _values(self, guard: Guard, answer: dict[str, Any], *, is_delta: bool) -> list[Change]:
-        wanted, place, found = self._wanted, NOWHERE, []
+        wanted, place, found, decoder = self._wanted, NOWHERE, [], _Decoder(guard)
         for item in guard.items(answer.get("values"), "a list of documents"):
             # Very old versions know no components.
             place = guard.place(item.pop("_component", ""), item.pop("_table", None), place)
             if not wanted.has(*place):
                 continue
             ts, deleted = item.pop("_ts", None), item.pop("_deleted", None if is_delta else False)
-            document = _plain(item, guard)
-            found.append(guard.change(place, ts, deleted, document, wanted))
+            found.append(guard.change(place, ts, deleted, decoder.decoded(item), wanted))
         return found
 
 
@@ -140,17 +140,29 @@ class _Crawl:
             self._first_ids.add(found[0].id)
 
 
-def _plain(item: dict[str, Any], guard: Guard) -> dict[str, Any]:
-    """Turn encoded fields into export_json ones, and drop what the platform adds around a document."""
-    document = {}
-    try:
-        for name, value in item.items():
-            if name.startswith("_") and name not in ("_id", "_creationTime"):
-                continue  # reserved for the platform, which may add fields of its own any day
-            if type(value) in (dict, list):
-                document[name] = values.encode(values.decode(value, ENCODED), "export_json")
-            else:
-                document[name] = float(value) if type(value) is int else value
-    except (ValueError, RecursionError):
-        raise guard.broken("values that can be read") from None
-    return document
+class _Decoder:
+    """Turns encoded documents into export_json ones. Most need nothing, and have the same few shapes."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._plain_shapes: set[object] = set()
+
+    def decoded(self, item: dict[str, Any]) -> dict[str, Any]:
+        shape = (*item, *map(type, item.values()))
+        if shape in self._plain_shapes:
+            return item
+        if not any(_is_reserved(name) or type(value) in (dict, list, int) for name, value in item.items()):
+            if len(self._plain_shapes) < MAX_SHAPES:
+                self._plain_shapes.add(shape)
+            return item
+        try:
+            kept = {name: value for name, value in item.items() if not _is_reserved(name)}
+            document: dict[str, Any] = values.encode(values.decode(kept, ENCODED), "export_json")
+        except (ValueError, RecursionError):
+            raise self._guard.broken("values that can be read") from None
+        return document
+
+
+def _is_reserved(name: str) -> bool:
+    """Tell whether a field is the platform's, which may add some around documents any day."""
+    return name.startswith("_") and name not in ("_id", "_creationTime")

@@ -20,6 +20,7 @@ from analyzer.errors import CursorExpired, SourceInvalid
 Way = Literal["data sync", "deltas", "paged"]
 TableName = tuple[str, str]  # component path, table
 MAX_EMPTY_PAGES = 10_000  # in a row; a page covers up to 32,768 rows, so this passes 300 million of unasked tables
+MAX_TIME_NS = 2**63  # timestamps are int64
 NOWHERE: TableName = ("", "")  # no table is called so
 LONGEST_NAME = 512  # characters of a component path, table or id
 
@@ -157,7 +158,7 @@ class Guard:
 
     def time(self, value: object) -> int:
         """Return a timestamp, exact to the nanosecond; a float has lost its last digits and is none."""
-        if type(value) is not int or not 0 <= value < 2**63:
+        if type(value) is not int or not 0 <= value < MAX_TIME_NS:
             raise self.broken("exact timestamps")
         return value
 
@@ -169,21 +170,23 @@ class Guard:
 
     def items(self, value: object, what: str) -> list[dict[str, Any]]:
         """Return a list of objects."""
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        if not isinstance(value, list) or set(map(type, value)) - {dict}:
             raise self.broken(what)
         return value
 
     def change(self, place: TableName, ts: object, deleted: object, document: object, wanted: Wanted) -> Change:
         """Check one document and leave out the fields that were not asked for."""
-        component, table = place
-        if not isinstance(document, dict) or type(deleted) is not bool:
+        if type(document) is not dict or type(deleted) is not bool:
             raise self.broken("whole documents")
         id_ = document.get("_id")
-        if not isinstance(id_, str) or not 0 < len(id_) <= LONGEST_NAME:
+        if type(id_) is not str or not 0 < len(id_) <= LONGEST_NAME:
             raise self.broken("ids of documents")
-        for name in wanted.left_out.get(place, ()):
-            document.pop(name, None)
-        return Change(component, table, id_, self.time(ts), deleted, None if deleted else document)
+        if type(ts) is not int or not 0 <= ts < MAX_TIME_NS:
+            raise self.broken("exact timestamps")
+        if wanted.left_out:
+            for name in wanted.left_out.get(place, ()):
+                document.pop(name, None)
+        return Change(place[0], place[1], id_, ts, deleted, None if deleted else document)
 
     def place(self, component: object, table: object, last: TableName) -> TableName:
         """Return which table something is of.
