@@ -92,7 +92,13 @@ def _source_time_ns(info: SourceInfo, screened: Sequence[Screened], started_ms: 
 
 
 def _absent(source: Source) -> list[TableCoverage]:
-    """Return the app's tables that the source does not hold: health without them is unknown, not healthy."""
+    """Return the app's tables that the source does not hold.
+
+    Where the source lists all tables, one that is not there has no documents; else nobody knows what it holds, and
+    health without it is unknown, not healthy.
+    """
     present = {table.name for table in source.tables() if table.component == ""}
-    reason = "the deployment has no such table" if source.lists_all_tables else "the source does not hold it"
-    return [TableCoverage(table, "not_collected", None, reason=reason) for table in KNOWN if table.name not in present]
+    missing = [table for table in KNOWN if table.name not in present]
+    if source.lists_all_tables:
+        return [TableCoverage(table, "collected", 0, reason="the deployment has no such table") for table in missing]
+    return [TableCoverage(table, "not_collected", None, reason="the source does not hold it") for table in missing]

@@ -48,7 +48,7 @@ def put(
     keep_text: bool = False,
     complete: bool = True,
     absent: Sequence[str] = (),
-    deployment: str = "happy-animal-123",
+    deployment: str | Deployment = "happy-animal-123",
 ) -> Path:
     """Add one collection to the store of a test's folder; returns the store's path."""
     path = folder / "store.duckdb"
@@ -67,7 +67,7 @@ def put(
         )
         incoming.append(IncomingTable(screened.table, screened.documents, screened.spool, screened.extras, name))
         drift += screened.drift
-    info = SourceInfo("archive", "export.zip", Deployment(deployment), at_ms * 1_000_000, "file-name")
+    info = SourceInfo("archive", "export.zip", _named(deployment), at_ms * 1_000_000, "file-name")
     with Store.write(path) as store:
         store.ingest(
             Collection(
@@ -88,3 +88,7 @@ def put(
 def newest(store: Store) -> Snapshot:
     """Return the newest snapshot."""
     return store.snapshot()
+
+
+def _named(deployment: str | Deployment) -> Deployment:
+    return deployment if isinstance(deployment, Deployment) else Deployment(deployment)

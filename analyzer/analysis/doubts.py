@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from analyzer.analysis.policy import Counts, Judgement, Policy, Unknown
+from analyzer.analysis.policy import Counts, Judgement, Policy, Unknown, judged_documents
 from analyzer.model import ROOT, FilterName, Finding, Snapshot, TableCoverage, TableRef
 from analyzer.store import Frame
 from analyzer.units import age, count, instant
+
+if TYPE_CHECKING:
+    from analyzer.analysis.artifacts import Unjudged
 
 JUDGED_TABLES = ("chatMessages", "workflowTraces")
 _FILTER_TABLES: Mapping[FilterName, tuple[str, ...]] = {  # what a filter must see to know what to leave out
@@ -47,7 +51,8 @@ def doubts(snapshot: Snapshot, at_ms: int, window_ms: int, tables: Sequence[str]
         for name, covered in table_coverage(snapshot, tables).items()
         if covered.status != "collected"
     ]
-    if at_ms - window_ms > snapshot.as_of_ms and snapshot.time_basis != LOWER_BOUND:
+    last_ms = last_clock_ms(snapshot, window_ms)
+    if last_ms is not None and at_ms > last_ms:
         found.append(
             Unknown(
                 "gap",
@@ -57,6 +62,11 @@ def doubts(snapshot: Snapshot, at_ms: int, window_ms: int, tables: Sequence[str]
             )
         )
     return tuple(found)
+
+
+def last_clock_ms(snapshot: Snapshot, window_ms: int) -> int | None:
+    """Return the last clock whose window a snapshot reaches into; None where its own time is only a lower bound."""
+    return None if snapshot.time_basis == LOWER_BOUND else snapshot.as_of_ms + window_ms
 
 
 def stale(snapshot: Snapshot, now_ms: int, max_age_ms: int | None) -> tuple[Unknown, ...]:
@@ -80,11 +90,26 @@ def findings(frame: Frame, policy: Policy, raw: Counts, judgement: Judgement) ->
     return (*_of_the_clock(frame, policy, raw), *_of_drift(raw), *_of_targets(judgement))
 
 
+def unjudged_rules(unjudged: Sequence[Unjudged]) -> tuple[Finding, ...]:
+    """Return one finding about all artifact rules whose silence means nothing; none for none."""
+    if not unjudged:
+        return ()
+    why = {item.rule: item.why for item in unjudged}
+    shown = "; ".join(f"{rule}: {reason}" for rule, reason in why.items())
+    return (
+        Finding(
+            "rules-unjudged",
+            f"{count(len(why), 'rule')} could not be judged, so leftovers of tests may be counted: {shown}",
+            {"rules": why},
+        ),
+    )
+
+
 def _of_the_clock(frame: Frame, policy: Policy, raw: Counts) -> list[Finding]:
     later_ms = frame.snapshot.as_of_ms - frame.at_ms
     if later_ms > 0:
         documents = frame.rows("health/from_later", window_ms=policy.window_ms)[0][0]
-        if raw.judged and not documents:
+        if judged_documents(raw, policy) and not documents:
             return []  # an earlier snapshot saw every document as it was
         return [
             Finding(

@@ -12,6 +12,7 @@ from typing import Any
 
 from analyzer.analysis import health, prospects
 from analyzer.analysis.diagnosis import BadDocument, Cause, FlagChange, diagnose
+from analyzer.analysis.doubts import last_clock_ms
 from analyzer.analysis.policy import STUCK_MS, Counts, Policy, RuleResult, Unknown
 from analyzer.analysis.timeline import Span, Timeline
 from analyzer.model import Deployment, FilterName, Finding, Snapshot, Status, Tier
@@ -125,7 +126,8 @@ def explain(
     bad = [BadDocument(*row) for row in _rows(frame, "explain/bad_documents", policy)] if is_degraded else []
     causes = diagnose(bad, flag_changes)
     symptom = _symptom(raw.judgement.failing) if is_degraded else None
-    clears = prospects.clears_at_ms(timeline, policy) if is_degraded else None
+    last_ms = last_clock_ms(frame.snapshot, policy.window_ms)
+    clears = prospects.clears_at_ms(timeline, policy, until_ms=last_ms) if is_degraded else None
     return Explanation(
         deployment=frame.snapshot.deployment,
         snapshot=frame.snapshot,

@@ -61,11 +61,6 @@ class Counts:
         }
         return Counts(**left)
 
-    @property
-    def judged(self) -> int:
-        """How many documents there are to judge: in the window, or stuck at any age."""
-        return self.message_total + self.workflow_total + self.stuck_messages + self.stuck_workflows
-
 
 @dataclass(frozen=True, slots=True)
 class Metric:
@@ -274,9 +269,17 @@ def judge(counts: Counts, policy: Policy, unknown: Sequence[Unknown] = ()) -> Ju
     returns  unknown where something is missing or nothing is left to judge, degraded where a rule fails, else healthy
     """
     rules = tuple(_apply(rule, counts) for rule in policy.rules)
-    reasons = (*unknown, *(() if counts.judged else (NOTHING_TO_JUDGE,)))
+    reasons = (*unknown, *(() if judged_documents(counts, policy) else (NOTHING_TO_JUDGE,)))
     status = Status.HEALTHY if all(rule.ok for rule in rules) else Status.DEGRADED
     return Judgement(Status.UNKNOWN if reasons else status, rules, reasons)
+
+
+def judged_documents(counts: Counts, policy: Policy) -> int:
+    """Return how many documents there are to judge: in the window, and stuck ones of any age where a rule limits them."""
+    limited = {rule.id for rule in policy.rules}
+    stuck_messages = counts.stuck_messages if "stuck_messages" in limited else 0
+    stuck_workflows = counts.stuck_workflows if "stuck_workflows" in limited else 0
+    return counts.message_total + counts.workflow_total + stuck_messages + stuck_workflows
 
 
 def _apply(rule: Rule, counts: Counts) -> RuleResult:

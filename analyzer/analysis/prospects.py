@@ -35,12 +35,16 @@ def counts_of(tally: Tally) -> Counts:
     )
 
 
-def clears_at_ms(timeline: Timeline, policy: Policy) -> int | None:
+def clears_at_ms(timeline: Timeline, policy: Policy, *, until_ms: int | None = None) -> int | None:
     """Return the first later clock at which health is healthy if nothing new arrives; None if it never is.
 
     An empty window is not healthy but unknown: then nothing is left to judge.
+
+    until_ms  the last clock of which the documents tell anything; None for no bound
     """
     for moment, tally in timeline.forward():
+        if until_ms is not None and moment > until_ms:
+            return None
         if judge(counts_of(tally), policy).status is Status.HEALTHY:
             return moment
     return None
