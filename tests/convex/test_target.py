@@ -299,3 +299,26 @@ def test_whatever_is_quoted_comes_back_as_it_was(variables: dict[str, str]) -> N
 @given(st.text(max_size=300))
 def test_any_text_at_all_is_read_without_an_error(text: str) -> None:
     assert all(isinstance(value, str) for value in dotenv.parse(text).values())
+
+
+# ---- proxies ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("origin", "environment", "expected"),
+    [
+        ("https://a-b-1.convex.cloud", {"HTTPS_PROXY": "http://proxy:8080"}, "http://proxy:8080"),
+        ("https://a-b-1.convex.cloud", {"https_proxy": "http://proxy:8080"}, "http://proxy:8080"),
+        ("https://a-b-1.convex.cloud", {"ALL_PROXY": "http://proxy:8080"}, "http://proxy:8080"),
+        ("https://a-b-1.convex.cloud", {"HTTPS_PROXY": ""}, None),
+        ("https://a-b-1.convex.cloud", {}, None),
+        ("https://convex.corp", {"HTTPS_PROXY": "http://proxy:8080", "NO_PROXY": "localhost,.corp"}, None),
+        ("https://convex.corp:8443", {"HTTPS_PROXY": "http://proxy:8080", "NO_PROXY": "*"}, None),
+        ("http://10.0.0.7:3210", {"HTTPS_PROXY": "http://proxy:8080", "ALL_PROXY": "http://proxy:8080"}, None),
+        ("https://localhost:3210", {"HTTPS_PROXY": "http://proxy:8080"}, None),
+    ],
+)
+def test_a_proxy_is_used_only_where_the_key_stays_hidden_from_it(
+    origin: str, environment: Mapping[str, str], expected: str | None
+) -> None:
+    assert urls.proxy_for(origin, environment) == expected
