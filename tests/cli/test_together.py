@@ -1,0 +1,93 @@
+"""Commands that share a store: reading while another process collects, and a collect that is killed."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from analyzer.cli.explain import explanation
+from analyzer.config import Settings
+from analyzer.store import Store
+
+DEMO = Path(__file__).resolve().parents[2] / "data" / "demo"
+COLLECT_ALL = """
+import sys
+from pathlib import Path
+from analyzer import collect, sources
+for recording in sorted(Path(sys.argv[1]).glob("[0-9]*-*")):
+    source = sources.open_source(recording, deployment=None, taken_at_ns=None, flag_names=())
+    collect.collect(source, Path(sys.argv[2]), label=recording.name)
+    source.close()
+"""
+
+
+def recordings() -> list[Path]:
+    return sorted(DEMO.glob("[0-9]*-*"))
+
+
+def analyzer(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "analyzer", *map(str, words)], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.slow
+def test_explain_works_fifty_times_while_another_process_collects(tmp_path: Path) -> None:
+    store = tmp_path / "s.duckdb"
+    assert analyzer("collect", recordings()[0], "--db", store).returncode == 0
+    collecting = subprocess.Popen([sys.executable, "-c", COLLECT_ALL, str(DEMO), str(store)])
+    seen = set()
+    for _ in range(50):
+        found = explanation(Settings(store=store, wait_s=30.0))
+        assert found.raw_status.value in ("healthy", "degraded")
+        seen.add(found.snapshot.id)
+    assert collecting.wait(timeout=100) == 0
+    assert len(seen) > 1  # it really ran beside the collects
+
+
+@pytest.mark.slow
+def test_a_collect_killed_at_random_moments_leaves_the_store_as_it_was(tmp_path: Path) -> None:
+    chance = random.Random(20251216)
+    store = tmp_path / "s.duckdb"
+    assert analyzer("collect", recordings()[0], "--db", store).returncode == 0
+    killed = 0
+    for _ in range(20):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "analyzer", "collect", str(recordings()[-1]), "--db", str(store)],
+            stdout=subprocess.DEVNULL,
+        )
+        killer = threading.Timer(chance.uniform(0.2, 1.2), process.send_signal, args=[signal.SIGKILL])
+        killer.start()
+        killed += process.wait() == -signal.SIGKILL
+        killer.cancel()
+        with Store.read(store) as opened:
+            counts = {s.id: len(opened.frame(s).rows("staging/stg_messages")) for s in opened.snapshots()}
+        if len(counts) == 2:
+            break
+        assert len(counts) == 1
+    assert killed > 0
+    assert analyzer("collect", recordings()[-1], "--db", store).returncode == 0
+    with Store.read(store) as opened:
+        assert len(opened.snapshots()) == 2
+        assert len(opened.frame(opened.snapshot()).rows("staging/stg_messages")) == 2581
+
+
+def test_an_interrupted_collect_ends_with_130_and_stores_nothing(tmp_path: Path) -> None:
+    store = tmp_path / "s.duckdb"
+    script = (
+        "import os, signal\n"
+        "from analyzer import collect\n"
+        "collect.screen = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
+        "from analyzer.cli import main\n"
+        f"main(['collect', {str(recordings()[0])!r}, '--db', {str(store)!r}])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+    assert not store.exists()
