@@ -7,12 +7,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from analyzer.analysis import app_functions
-from analyzer.analysis.doubts import JUDGED_TABLES, doubts, findings, needed_tables, stale, table_coverage
+from analyzer.analysis.doubts import (
+    JUDGED_TABLES,
+    doubts,
+    findings,
+    needed_tables,
+    stale,
+    table_coverage,
+    unjudged_rules,
+)
 from analyzer.analysis.policy import RESPONSE_PERCENT, STUCK_MS, Counts, Judgement, Policy, Unknown, judge
 from analyzer.model import FILTER_TIERS, DeploymentType, FilterName, Finding, Snapshot, Status, TableCoverage
 from analyzer.store import Frame
 
 if TYPE_CHECKING:
+    from analyzer.analysis.artifacts import Unjudged
     from analyzer.analysis.reported import Reported
 
 SERVER_CONFIRMED_TYPES = frozenset({DeploymentType.DEV, DeploymentType.PREVIEW})
@@ -105,6 +114,7 @@ def assess(
     filter_name: FilterName,
     now_ms: int,
     reported: Reported | None = None,
+    unjudged: Sequence[Unjudged] = (),
     max_age_ms: int | None = None,
     tolerate: Sequence[DeploymentType] = (),
 ) -> HealthReport:
@@ -113,6 +123,7 @@ def assess(
     frame       prepared by `artifacts.prepare`, with orphans for the filter `wide`
     now_ms      the local clock, milliseconds since the epoch; only compared with when the snapshot was taken
     reported    see `reported.reported`
+    unjudged    see `artifacts.unjudged`; only a finding: what these rules select may be left in
     max_age_ms  an older snapshot makes the status unknown
     tolerate    deployment types on which degraded by test leftovers alone is accepted
     """
@@ -136,7 +147,11 @@ def assess(
         excluded=counted.excluded,
         coverage=table_coverage(snapshot, tables),
         tolerated=tolerated,
-        findings=(*(reported.findings if reported else ()), *findings(frame, policy, raw, without_tests.judgement)),
+        findings=(
+            *(reported.findings if reported else ()),
+            *findings(frame, policy, raw, without_tests.judgement),
+            *unjudged_rules(unjudged),
+        ),
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analyzer.analysis.app_functions import feature_flags
 from analyzer.analysis.health import HealthReport
-from analyzer.analysis.policy import METRICS, Counts, RuleResult
+from analyzer.analysis.policy import DEPLOYED, METRICS, Counts, Policy, RuleResult
 from analyzer.analysis.rounding import shown_rate
 from analyzer.analysis.series import Series, Tick
 from analyzer.model import FilterName, Snapshot, Status
@@ -17,7 +18,7 @@ BRIEF_LINES, BRIEF_COLUMNS = 12, 80
 _LABEL, _COLUMN = 19, 15  # columns of a terminal
 _COLOURS = {"healthy": "32", "OK": "32", "degraded": "31", "ALERT": "31", "unknown": "33"}
 _ROWS: Sequence[tuple[str, str, str]] = (  # label, section of getSystemHealth ("alerts" for checkAlerts), field
-    ("status", "health", "status"),
+    ("app's status", "health", "status"),
     ("messages", "messages", "total"),
     ("  complete", "messages", "completed"),
     ("  streaming", "messages", "streaming"),
@@ -77,6 +78,9 @@ def text(report: HealthReport, *, colour: bool = False) -> str:
     lines = [*_head(report), "", _verdict(report, paint), ""]
     lines.append(_row("", [witness.name for witness in witnesses]))
     lines.append(_row("", [instant(w.at_ms)[11:] if w.at_ms is not None else NOTHING for w in witnesses]))
+    if report.policy != DEPLOYED or report.unknown:
+        verdicts = [NOTHING, report.raw_status.value, report.status.value]
+        lines.append(_row(f"policy {truncated(visible(report.policy.name), _LABEL - 8)}", verdicts, paint))
     for label, section, field in _ROWS:
         lines.append(_row(label, [witness.value(section, field) for witness in witnesses], paint))
     notes = [*_alerts(witnesses), *_failing(report), *_excluded(report), *_flags(report), *_remarks(report)]
@@ -88,7 +92,7 @@ def brief(report: HealthReport) -> str:
     witnesses = _witnesses(report)
     lines = [*_head(report), _verdict(report, _painter(colour=False))]
     lines.append(_row("", [witness.name for witness in witnesses]))
-    lines.append(_row("status", [w.value("health", "status") for w in witnesses]))
+    lines.append(_row("app's status", [w.value("health", "status") for w in witnesses]))
     for label, section in (("messages done", "messages"), ("workflows done", "workflows")):
         fractions = [f"{w.value(section, 'completed')} of {w.value(section, 'total')}" for w in witnesses]
         lines.append(_row(label, fractions))
@@ -109,10 +113,8 @@ def series_table(series: Series) -> str:
     """Return a series as a table, a line a tick; a rate without documents is a dash."""
     grid, snapshot = series.grid, series.snapshot
     lines = [
-        f"filter {series.filter.value} · {_deployment(snapshot)} · every {duration(grid.step_ms)}"
-        f" from {instant(grid.first_ms)} to {instant(grid.clocks[-1])}",
-        f"policy {visible(series.policy.name)} over {duration(series.policy.window_ms)} · snapshot {snapshot.id}"
-        f" ({visible(snapshot.label)})",
+        f"filter {series.filter.value} · {_deployment(snapshot)} · every {duration(grid.step_ms)}",
+        _second_line(series.policy, snapshot),
         "",
         _TICK_HEADER,
     ]
@@ -125,11 +127,12 @@ def series_table(series: Series) -> str:
 def _head(report: HealthReport) -> list[str]:
     snapshot = report.snapshot
     first = f"filter {report.filter.value} · {_deployment(snapshot)} · {instant(report.at_ms)}"
-    second = (
-        f"policy {visible(report.policy.name)} over {duration(report.policy.window_ms)} · snapshot {snapshot.id}"
-        f" ({truncated(visible(snapshot.label), 24)})"
-    )
-    return [first, second]
+    return [first, _second_line(report.policy, snapshot)]
+
+
+def _second_line(policy: Policy, snapshot: Snapshot) -> str:
+    window, label = duration(policy.window_ms), truncated(visible(snapshot.label), 24)
+    return f"policy {visible(policy.name)} over {window} · snapshot {snapshot.id} ({label})"
 
 
 def _deployment(snapshot: Snapshot) -> str:
@@ -206,11 +209,17 @@ def _excluded(report: HealthReport) -> list[str]:
 
 
 def _flags(report: HealthReport) -> list[str]:
-    known = [
-        f"{visible(flag.name)}={NOTHING if flag.value is None else visible(flag.value)}"
-        for flag in report.snapshot.flags
+    """Say which of the app's flags were on; of any other, its value."""
+    values = {flag.name: flag.value for flag in report.snapshot.flags}
+    if not values:
+        return []
+    is_on = {name: on for name, on in feature_flags(values).items() if name in values}
+    groups = [
+        ("on", [name for name, on in is_on.items() if on]),
+        ("off", [name for name, on in is_on.items() if not on]),
+        ("other", [f"{name}={value}" for name, value in values.items() if name not in is_on]),
     ]
-    return [f"flags: {', '.join(known)}"] if known else []
+    return [visible(f"flags {title}: {', '.join(names)}") for title, names in groups if names]
 
 
 def _remarks(report: HealthReport) -> list[str]:
@@ -235,21 +244,23 @@ def _painter(colour: bool) -> Callable[[str], str]:
 
 # ---- series ----------------------------------------------------------------------------------------------------
 
-_TICK_HEADER = (
-    f"{'':21}{'── raw ':─<33}  {'── without tests ':─<33}\n"
-    f"{'time':21}" + f"{'status':9}{'messages':>9}{'done':>6}{'wf':>5}{'err':>5}".ljust(35) * 2
-).rstrip()
+_SIDE_HEADER = f"{'status':9}{'messages':>9}{'complete':>9}{'workflows':>10}{'errors':>7}"
+_TICK_HEADER = "\n".join(
+    (
+        " " * 22 + "   ".join(f"─ {name} ".ljust(len(_SIDE_HEADER), "─") for name in ("raw", "without tests")),
+        f"{'time':22}" + "   ".join((_SIDE_HEADER, _SIDE_HEADER)),
+    )
+)
 
 
 def _tick(tick: Tick) -> str:
-    sides = [f"{side.judgement.status.value:9}{_tick_numbers(side.counts)}" for side in (tick.raw, tick.without_tests)]
-    return f"{instant(tick.at_ms):21}" + "  ".join(sides)
+    sides = [f"{side.judgement.status.value:9}{_numbers(side.counts)}" for side in (tick.raw, tick.without_tests)]
+    return f"{instant(tick.at_ms):22}" + "   ".join(sides)
 
 
-def _tick_numbers(counts: Counts) -> str:
-    done = _rate(counts, "message_completion_rate")
-    failed = _rate(counts, "workflow_error_rate")
-    return f"{counts.message_total:>8,}{done:>7}{counts.workflow_total:>5,}{failed:>5}"
+def _numbers(counts: Counts) -> str:
+    complete, errors = _rate(counts, "message_completion_rate"), _rate(counts, "workflow_error_rate")
+    return f"{counts.message_total:>9,}{complete:>9}{counts.workflow_total:>10,}{errors:>7}"
 
 
 def _rate(counts: Counts, metric: str) -> str:
