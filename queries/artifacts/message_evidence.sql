@@ -16,7 +16,7 @@
 with evidence as (
     select e.id, e.tier_rank
     from rule_evidence as e
-    where e.component = '' and e.table_name = 'chatMessages' and not e.is_gone
+    where e.component = '' and e.table_name = 'chatMessages'
     union all
     select e.id, e.tier_rank
     from owned_evidence as e

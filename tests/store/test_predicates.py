@@ -159,6 +159,32 @@ def test_compiled_predicates_select_what_a_naive_reading_selects(
                     assert [holds for holds, _ in values] == [naive(leaf, document) for leaf in parts]
 
 
+@pytest.mark.parametrize(
+    ("table", "fields"),
+    [("chatMessages", ("llmModel", "content", "sequence", "clientMessageId")), ("tasks", ("isScratchpad",))],
+)
+def test_every_kind_of_value_meets_every_kind_of_wanted_value_as_in_a_naive_reading(
+    table: str, fields: tuple[str, ...], tmp_path: Path
+) -> None:
+    held = (MISSING, None, True, False, "", "true", "5", "0", 5, 5.0, 0, -0.0, 2**53 + 1, "test-model", ["5"], {"a": 5})
+    wanted = (True, False, "", "true", "5", 5.0, 0.0, float(2**53), "test-model")
+    documents = [
+        storing.document(table, number, **dict.fromkeys(fields, ... if value is MISSING else value))
+        for number, value in enumerate(held)
+    ]
+    tests = [Leaf(field, "equals", (value,)) for field in fields for value in wanted]
+    tests += [Leaf(field, "empty") for field in fields]
+    path = storing.put(tmp_path, {table: documents})
+    with Store.read(path) as store:
+        frame = store.frame(storing.newest(store))
+        evidence_of(frame)
+        for document in documents:
+            values = frame.judge_leaves(table, tests, document["_id"], evidence=EVIDENCE)
+            assert values is not None
+            wrong = [test for test, (holds, _) in zip(tests, values, strict=True) if holds != naive(test, document)]
+            assert wrong == [], document
+
+
 def evidence_of(frame: Any) -> None:
     """Let rule "one" select the first referred message, and rule "two" the second."""
     frame.materialise(EVIDENCE, "artifacts/marked_evidence", test_ids=[])
