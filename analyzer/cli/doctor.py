@@ -24,6 +24,8 @@ def doctor(*, settings: Settings, chosen: Chosen, required_name: str | None, fmt
     Finds URL and key as the Convex CLI does: CONVEX_DEPLOY_KEY, or CONVEX_SELF_HOSTED_URL with
     CONVEX_SELF_HOSTED_ADMIN_KEY, from the environment, .env.local and .env; or --url and --key-file.
 
+    HTTPS_PROXY and NO_PROXY are honoured; redirects are not followed.
+
     Reads only. Exit code 0: a collect would work, whatever is listed as missing.
     """
     target = chosen.target(required_name)

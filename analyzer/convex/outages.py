@@ -37,11 +37,11 @@ def failure(outage: Outage, asked: Asked, repeat: Repeat, text: str = "") -> Fai
 
 
 def too_big(asked: Asked, allowed_bytes: int) -> Failure:
-    """Explain a body that is larger than any page of a deployment."""
+    """Explain a body that is larger than what deployments send."""
     return Failure(
         SourceInvalid(
             f"{asked.origin} answers {asked.what} with more than {allowed_bytes // MIB} MiB",
-            hint="no page of a deployment is that large; check the URL",
+            hint="what a deployment sends at once is smaller; check the URL",
         ),
         Repeat.NEVER,
     )

@@ -121,7 +121,7 @@ def find(choice: Choice, places: Sequence[Variables], given_key: tuple[str, str]
     if sum((choice.is_prod, choice.deployment is not None, choice.preview_name is not None)) > 1:
         raise UsageError("--prod, --deployment and --preview-name exclude each other", hint="give one of them")
     variables = _Found(places)
-    named = _named_deployment(variables)
+    named = _named_deployment(variables, is_needed=not (choice.url and given_key))
     credentials = _credentials(choice, variables, given_key, named)
     key = credentials.key
     required = _required_name(choice, credentials)
@@ -147,14 +147,19 @@ def find(choice: Choice, places: Sequence[Variables], given_key: tuple[str, str]
     )
 
 
-def _named_deployment(variables: _Found) -> _Named | None:
-    """Return what CONVEX_DEPLOYMENT names, without the comment that the CLI writes behind it."""
+def _named_deployment(variables: _Found, *, is_needed: bool) -> _Named | None:
+    """Return what CONVEX_DEPLOYMENT names, without the comment that the CLI writes behind it.
+
+    is_needed  whether it may decide anything; if not, nonsense in it does not matter
+    """
     found = variables[DEPLOYMENT]
     if found is None:
         return None
     text, where = found
     prefix, colon, name = text.partition("#")[0].strip().rpartition(":")
     if not urls.is_name(name) or (colon and prefix not in _TYPES):
+        if not is_needed:
+            return None
         raise UsageError(f"{where} does not name a deployment", hint="expected: dev:happy-animal-123")
     return _Named(name, DeploymentType.LOCAL if name.startswith(_LOCAL_NAMES) else _TYPES.get(prefix), where)
 

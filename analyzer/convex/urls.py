@@ -15,7 +15,7 @@ _CLOUD_HOST = re.compile(r"([a-z0-9-]+)(?:\.[a-z0-9-]+)?\.convex\.cloud")
 _SITE_HOST = re.compile(r"([a-z0-9-]+(?:\.[a-z0-9-]+)?)\.convex\.site")
 _HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,62}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # who hosts it, names it; the platform uses no underscores
 LONGEST_SHOWN = 100  # characters of a URL in an error
 
 

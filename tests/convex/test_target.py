@@ -60,6 +60,13 @@ def test_a_url_and_a_key_given_by_hand_beat_everything() -> None:
     assert (found.origin, found.name, found.found) == ("http://127.0.0.1:3210", "convex-self-hosted", "--url")
 
 
+def test_nonsense_in_the_environment_does_not_matter_to_what_was_given_by_hand() -> None:
+    by_hand = Choice(url="https://convex.example.org")
+    assert find(by_hand, env={"CONVEX_DEPLOYMENT": "?"}, key=(ADMIN_KEY, "key.txt")).hints == ()
+    with pytest.raises(UsageError, match="does not name a deployment"):
+        find(env={"CONVEX_DEPLOYMENT": "?"})
+
+
 def test_the_older_name_of_the_deploy_key_counts_only_without_the_newer() -> None:
     assert find(env={"CONVEX_DEPLOYMENT_TOKEN": DEV_KEY}).name == "tall-forest-1"
     both = find(env={"CONVEX_DEPLOYMENT_TOKEN": DEV_KEY, "CONVEX_DEPLOY_KEY": PROD_KEY})
