@@ -123,7 +123,7 @@ def explain(
     policy, raw = report.policy, report.raw
     timeline = Timeline(_spans(frame, policy), frame.at_ms)
     is_degraded = raw.judgement.status is Status.DEGRADED
-    bad = [BadDocument(*row) for row in _rows(frame, "explain/bad_documents", policy)] if is_degraded else []
+    bad = _bad_documents(frame, policy) if is_degraded else []
     causes = diagnose(bad, flag_changes)
     symptom = _symptom(raw.judgement.failing) if is_degraded else None
     last_ms = last_clock_ms(frame.snapshot, policy.window_ms)
@@ -160,6 +160,14 @@ NO_RECOVERY = Recovery(None, 0, None)
 
 def _rows(frame: Frame, query: str, policy: Policy, **params: Any) -> list[tuple[Any, ...]]:
     return frame.rows(query, window_ms=policy.window_ms, stuck_ms=STUCK_MS, **params)
+
+
+def _bad_documents(frame: Frame, policy: Policy) -> list[BadDocument]:
+    """Return what pulls health down; stuck documents outside the window only where a rule limits them."""
+    limited = {rule.id for rule in policy.rules}
+    counts_stuck = {prospects.MESSAGES: "stuck_messages" in limited, prospects.TRACES: "stuck_workflows" in limited}
+    found = (BadDocument(*row) for row in _rows(frame, "explain/bad_documents", policy))
+    return [document for document in found if document.is_in_window or counts_stuck[document.table_name]]
 
 
 def _spans(frame: Frame, policy: Policy) -> list[Span]:

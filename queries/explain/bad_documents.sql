@@ -12,12 +12,19 @@
 --          rules          VARCHAR[]  rules that fired; NULL without a tier
 --          task_id        VARCHAR
 --          task_exists    BOOLEAN
---          error_type     VARCHAR    traces only
+--          error_type     VARCHAR    of a message, the first of its traces'
 --          model          VARCHAR
 --          workflow_type  VARCHAR    traces only
 --          judged_at_ms   DOUBLE     milliseconds since the epoch
 -- reads    stg_messages, stg_traces, stg_tasks, artifact, variable at_ms
-with judged as (
+with error_of_message as (
+    select t.message_id, min(t.error_type) as error_type
+    from stg_traces as t
+    where t.message_id is not null and t.error_type is not null
+    group by t.message_id
+),
+
+judged as (
     select
         'chatMessages' as table_name,
         m.id,
@@ -26,11 +33,12 @@ with judged as (
         coalesce(m.status = 'streaming' and m.judged_at_ms < getvariable('at_ms') - $stuck_ms, false) as is_stuck,
         coalesce(m.status = 'complete', false) as is_complete,
         m.task_id,
-        null::varchar as error_type,
+        e.error_type,
         m.llm_model as model,
         null::varchar as workflow_type,
         m.judged_at_ms,
     from stg_messages as m
+    left join error_of_message as e on e.message_id = m.id
     union all
     select
         'workflowTraces' as table_name,
