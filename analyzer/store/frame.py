@@ -12,7 +12,7 @@ from analyzer import sql
 from analyzer.errors import QueryError
 from analyzer.model import Mark, Snapshot
 from analyzer.predicate import Leaf, Predicate
-from analyzer.store import marks, predicates
+from analyzer.store import marks, predicates, tables
 from analyzer.store.columns import REVISION_TABLES
 from analyzer.store.export import write_parquet
 
@@ -55,6 +55,41 @@ class Frame:
         result = self._run(name, params)
         columns = [column[0] for column in result.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+
+    def table(self, name: str, **params: Any) -> tables.Table:
+        """Run a named query; returns its rows with the names of their columns."""
+        return tables.fetch(self._run(name, params))
+
+    def save_parquet(self, path: Path, name: str, **params: Any) -> None:
+        """Write a named query's rows to a Parquet file.
+
+        raises  QueryError as `rows`; StoreError when the file cannot be written
+        """
+        query = sql.load(name)
+        self._check(query, params)
+        try:
+            tables.write_parquet(self._connection, path, query.text, params)
+        except duckdb.Error as error:
+            raise QueryError(f"query {name} failed: {error}") from error
+
+    def user_sql(self, query: str, *, parquet: Path | None = None) -> tables.Table:
+        """Run one SELECT that a user wrote, without access to files, the network or settings.
+
+        The connection stays confined: run nothing else in it that needs them.
+
+        parquet  a file to write the rows to, the only one in reach; the table returned is then empty
+        raises   QueryError when it is not one SELECT, or fails; StoreError when the file cannot be written
+        """
+        text = tables.only_select(query)
+        tables.confine(self._connection, parquet)
+        try:
+            if parquet is not None:
+                tables.write_parquet(self._connection, parquet, text, {})
+                return tables.Table((), [])
+            return tables.fetch(self._connection.execute(text))
+        except duckdb.Error as error:
+            hint = "write such a column as x::timestamp" if "pytz" in str(error) else ""  # times with a zone
+            raise QueryError(f"this SQL failed: {tables.explained(error)}", hint=hint) from None
 
     def pandas(self, name: str, **params: Any) -> pd.DataFrame:
         """Run a named query; returns a DataFrame with the header's columns."""
