@@ -50,6 +50,14 @@ def stored_columns(kind: RevisionTable) -> list[str]:
     return [*names, "leftovers"]
 
 
+def load_nothing(connection: duckdb.DuckDBPyConnection, kind: RevisionTable) -> None:
+    """Make the temporary table `incoming` without any document."""
+    connection.execute(
+        f"""create or replace temp table incoming as
+        select id, {", ".join(stored_columns(kind))} from {kind.name} limit 0"""
+    )
+
+
 def load_incoming(
     connection: duckdb.DuckDBPyConnection,
     incoming: IncomingTable,
@@ -59,10 +67,7 @@ def load_incoming(
 ) -> None:
     """Make the temporary table `incoming`: one typed row a document."""
     if not incoming.documents:
-        connection.execute(
-            f"""create or replace temp table incoming as
-            select id, {", ".join(stored_columns(kind))} from {kind.name} limit 0"""
-        )
+        load_nothing(connection, kind)
         return
     columns = (CREATION_TIME, *kind.columns)
     fields = {"_id": "JSON"} | {column.field: "JSON" for column in columns}

@@ -9,6 +9,7 @@ snapshot keeps exactly its documents.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import duckdb
 
@@ -18,6 +19,7 @@ from analyzer.store.incoming import (
     Collection,
     IncomingTable,
     load_incoming,
+    load_nothing,
     refuse_duplicates,
     stored_columns,
     unknown_statuses,
@@ -31,6 +33,14 @@ class Moment:
     deployment_no: int
     snapshot_no: int
     as_of_ns: int
+
+
+class Changes(NamedTuple):
+    """How many documents of a table a collection added, changed and found gone."""
+
+    added: int
+    changed: int
+    removed: int
 
 
 def load_table(
@@ -48,11 +58,41 @@ def load_table(
     raises         SourceInvalid naming the line of a duplicate `_id`
     """
     kind = revision_table(incoming.table.component, incoming.table.name)
-    columns = stored_columns(kind)
     fingerprints = [f for f in collection.fingerprints if f.table == incoming.table.name]
     load_incoming(connection, incoming, kind, fingerprints, collection.keep_text)
     refuse_duplicates(connection, incoming)
-    _load_before(connection, kind, incoming.table, moment)
+    drift = unknown_statuses(connection, incoming.table, kind)
+    changes = append_differences(connection, incoming.table, moment, next_snapshot=next_snapshot)
+    return TableCoverage(incoming.table, "collected", incoming.documents, *changes), drift
+
+
+def drop_table(
+    connection: duckdb.DuckDBPyConnection,
+    table: TableRef,
+    moment: Moment,
+    *,
+    next_snapshot: tuple[int, int] | None,
+) -> int:
+    """Record that a table the source lists no longer has any document; returns how many disappeared."""
+    load_nothing(connection, revision_table(table.component, table.name))
+    return append_differences(connection, table, moment, next_snapshot=next_snapshot).removed
+
+
+def append_differences(
+    connection: duckdb.DuckDBPyConnection,
+    table: TableRef,
+    moment: Moment,
+    *,
+    next_snapshot: tuple[int, int] | None,
+    among: str | None = None,
+) -> Changes:
+    """Compare the temporary table `incoming` with what was in force, append what differs, and drop it.
+
+    among  a table whose `id`s are the only ones looked at; None: what `incoming` lacks is gone
+    """
+    kind = revision_table(table.component, table.name)
+    columns = stored_columns(kind)
+    _load_before(connection, kind, table, moment, among)
     differs = " or ".join(f"b.{name} is distinct from i.{name}" for name in columns)
     connection.execute(
         f"""create or replace temp table difference as
@@ -67,45 +107,11 @@ def load_table(
         from difference"""
     ).fetchone()
     assert counts is not None
-    _append(connection, kind, columns, incoming.table, moment)
-    if next_snapshot is not None:
-        _assert_again(connection, kind, columns, incoming.table, moment, next_snapshot=next_snapshot)
-    drift = unknown_statuses(connection, incoming.table, kind)
-    connection.execute("drop table incoming; drop table before; drop table tombstone; drop table difference")
-    coverage = TableCoverage(
-        incoming.table,
-        "collected",
-        incoming.documents,
-        added=int(counts[0]),
-        changed=int(counts[1]),
-        removed=int(counts[2]),
-    )
-    return coverage, drift
-
-
-def drop_table(
-    connection: duckdb.DuckDBPyConnection,
-    table: TableRef,
-    moment: Moment,
-    *,
-    next_snapshot: tuple[int, int] | None,
-) -> int:
-    """Record that a table the source lists no longer has any document; returns how many disappeared."""
-    kind = revision_table(table.component, table.name)
-    columns = stored_columns(kind)
-    _load_before(connection, kind, table, moment)
-    connection.execute(
-        """create or replace temp table difference as
-        select id, true as deleted, false as added, revision_no as previous_no from before"""
-    )
-    row = connection.execute("select count(*) from difference").fetchone()
-    assert row is not None
-    connection.execute("create or replace temp table incoming as select * from before limit 0")
     _append(connection, kind, columns, table, moment)
     if next_snapshot is not None:
         _assert_again(connection, kind, columns, table, moment, next_snapshot=next_snapshot)
     connection.execute("drop table incoming; drop table before; drop table tombstone; drop table difference")
-    return int(row[0])
+    return Changes(*map(int, counts))
 
 
 def rebuild_ends(connection: duckdb.DuckDBPyConnection) -> None:
@@ -122,14 +128,17 @@ def rebuild_ends(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _load_before(connection: duckdb.DuckDBPyConnection, kind: RevisionTable, table: TableRef, moment: Moment) -> None:
+def _load_before(
+    connection: duckdb.DuckDBPyConnection, kind: RevisionTable, table: TableRef, moment: Moment, among: str | None
+) -> None:
     """Make temporary tables: `before`, the documents in force at the collection's time, and `tombstone`, those gone."""
+    asked = f"and r.id in (select a.id from {among} as a)" if among else ""
     for name, condition in (("before", "not r.deleted"), ("tombstone", "r.deleted")):
         connection.execute(
             f"""create or replace temp table {name} as
             select r.* from {kind.name} as r
             where r.deployment_no = $deployment_no and r.component = $component and r.table_name = $table_name
-                and r.revision_ns <= $as_of_ns and {condition} and r.revision_no not in (
+                and r.revision_ns <= $as_of_ns and {condition} {asked} and r.revision_no not in (
                     select e.revision_no from revision_end as e where e.valid_to_ns <= $as_of_ns)""",
             _place(table, moment),
         )

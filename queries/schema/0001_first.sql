@@ -201,3 +201,38 @@ create table revision_other (
     user_id varchar,
     leftovers varchar,
 );
+
+-- A live read between its pages: documents wait here until they are all of one moment, then become revisions.
+-- A batch of pages and the cursor behind it are kept in one transaction.
+create table sync (
+    deployment_no integer not null,
+    cursor varchar,
+    is_fresh boolean not null, -- read from the start: what waits is everything, not only what changed
+    kept_at_ms bigint not null,
+);
+
+create table sync_truncate (
+    deployment_no integer not null,
+    component varchar not null,
+    table_name varchar not null,
+);
+
+create table sync_drift (
+    deployment_no integer not null,
+    component varchar not null,
+    table_name varchar not null,
+    field varchar not null,
+    kind varchar not null,
+    found varchar not null,
+    document_count bigint not null,
+);
+
+create table staged_users as select * from revision_users limit 0;
+
+create table staged_tasks as select * from revision_tasks limit 0;
+
+create table staged_messages as select * from revision_messages limit 0;
+
+create table staged_traces as select * from revision_traces limit 0;
+
+create table staged_other as select * from revision_other limit 0;
