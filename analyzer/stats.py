@@ -197,12 +197,12 @@ def quantile_interval(values: Sequence[float], q: float, *, confidence: float = 
     if any(isnan(value) for value in ordered):
         raise ValueError("a value is not a number")
     _counts(0, len(ordered))
-    low, high = _quantile_ranks(len(ordered), q, confidence)
+    low, high = quantile_ranks(len(ordered), q, confidence)
     return Interval(ordered[low - 1], ordered[high - 1])
 
 
-def _quantile_ranks(n: int, q: float, confidence: float) -> tuple[int, int]:
-    """Give the ranks, 1..n, of the two order statistics; see `quantile_interval`."""
+def quantile_ranks(n: int, q: float, confidence: float) -> tuple[int, int]:
+    """Give the ranks, 1..n, of the two order statistics that bound a quantile; see `quantile_interval`."""
     alpha = 2 * (1 - _upper(confidence))
     never_below, never_above = (1 - q) ** n, q**n  # what the outermost ranks leave out
     if never_below + never_above > alpha:

@@ -26,7 +26,7 @@ Action = Literal["advance", "hold", "rollback", "none"]
 class Verdict(StrEnum):
     """The answer to "did the change do harm?"."""
 
-    PASS = "PASS"  # no harm seen, and enough data to have seen it
+    PASS = "PASS"  # noqa: S105  # no harm seen, and enough data to have seen it
     FAIL = "FAIL"  # a guardrail got worse
     INCONCLUSIVE = "INCONCLUSIVE"  # cannot tell yet
     NO_DATA = "NO_DATA"  # nothing to look at
