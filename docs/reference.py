@@ -37,7 +37,7 @@ def queries_page() -> str:
     lines = ["# Queries", "", NOTE, "", "Run one with `analyzer query NAME --param NAME=VALUE`.", ""]
     for name in sql.names():
         query = sql.load(name)
-        lines += [f"## `{name}`", "", query.title, "", f"One row: {query.grain.removeprefix('one row ')}.", ""]
+        lines += [f"## `{name}`", "", query.title, "", f"{query.grain[:1].upper()}{query.grain[1:]}.", ""]
         for heading, entries in (("parameter", query.params), ("column", query.returns)):
             if entries:
                 lines += [f"| {heading} | type | meaning |", "|---|---|---|"]
