@@ -6,6 +6,7 @@ import math
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+from tests.deployment import encoding
 from tests.deployment.functions import Call, Registry
 
 HOUR_MS, FIVE_MINUTES_MS = 3_600_000, 300_000
@@ -19,10 +20,16 @@ def _scan(call: Call, table: str) -> list[dict[str, Any]]:
     return [revision.document for revision in call.tx.scan(call.component, table)]
 
 
+def _number(document: dict[str, Any], field: str) -> float:
+    """Return a number; NaN, with which no comparison holds, where JavaScript has undefined."""
+    value = document.get(field)
+    return value if isinstance(value, float | int) and not isinstance(value, bool) else math.nan
+
+
 def get_system_health(call: Call, args: dict[str, Any]) -> Any:
     since_ms = call.now_ms - HOUR_MS
-    traces = [t["status"] for t in _scan(call, "workflowTraces") if t["createdAt"] >= since_ms]
-    messages = [m.get("status") for m in _scan(call, "chatMessages") if m["createdAt"] >= since_ms]
+    traces = [t.get("status") for t in _scan(call, "workflowTraces") if _number(t, "createdAt") >= since_ms]
+    messages = [m.get("status") for m in _scan(call, "chatMessages") if _number(m, "createdAt") >= since_ms]
     in_progress = traces.count("STARTED") + traces.count("IN_PROGRESS")
     workflow_errors = _share(traces, "FAILED", 0.0)
     message_errors, completion = _share(messages, "failed", 0.0), _share(messages, "complete", 1.0)
@@ -60,9 +67,9 @@ def get_system_health(call: Call, args: dict[str, Any]) -> Any:
 def check_alerts(call: Call, args: dict[str, Any]) -> Any:
     before_ms = call.now_ms - FIVE_MINUTES_MS
     traces, messages = _scan(call, "workflowTraces"), _scan(call, "chatMessages")
-    stuck_workflows = sum(t["status"] == "STARTED" and t["startedAt"] < before_ms for t in traces)
-    stuck_messages = sum(m.get("status") == "streaming" and m["createdAt"] < before_ms for m in messages)
-    error_rate = _share([t["status"] for t in traces if t["createdAt"] >= before_ms], "FAILED", 0.0)
+    stuck_workflows = sum(t.get("status") == "STARTED" and _number(t, "startedAt") < before_ms for t in traces)
+    stuck_messages = sum(m.get("status") == "streaming" and _number(m, "createdAt") < before_ms for m in messages)
+    error_rate = _share([t.get("status") for t in traces if _number(t, "createdAt") >= before_ms], "FAILED", 0.0)
     alerts = []
     if stuck_workflows > 0:
         alerts.append(f"{stuck_workflows} workflow(s) stuck for >5 minutes")
@@ -96,7 +103,14 @@ def get_recent_traces(call: Call, args: dict[str, Any]) -> Any:
     """Read the end of the index (status, createdAt): not the newest, but the last by name of status."""
     tablet = call.tx.tablet(call.component, "workflowTraces")
     traces = [(r, r.document) for r in (tablet.by_creation(call.tx.ts) if tablet else ())]
-    traces.sort(key=lambda pair: (pair[1]["status"], pair[1]["createdAt"], pair[0].creation_ms), reverse=True)
+    traces.sort(
+        key=lambda pair: (
+            encoding.sort_key(pair[1].get("status")),
+            encoding.sort_key(pair[1].get("createdAt")),
+            pair[0].creation_ms,
+        ),
+        reverse=True,
+    )
     for revision, _ in traces[:RECENT_TRACES]:
         call.tx.count_read(revision)
     return [_recent(trace) for _, trace in traces[:RECENT_TRACES]]
@@ -104,14 +118,9 @@ def get_recent_traces(call: Call, args: dict[str, Any]) -> Any:
 
 def _recent(trace: dict[str, Any]) -> dict[str, Any]:
     """Return what is shown of a trace; what is undefined in JavaScript is absent, and what it makes null is null."""
-    shown = {
-        "id": trace["_id"],
-        "traceId": trace["traceId"],
-        "status": trace["status"],
-        "createdAt": trace["createdAt"],
-        "durationMs": trace.get("totalDurationMs"),
-    }
-    return shown | {name: trace[name] for name in ("model", "completedAt", "errorMessage") if name in trace}
+    shown = {"id": trace["_id"], "durationMs": trace.get("totalDurationMs")}
+    fields = ("traceId", "status", "model", "createdAt", "completedAt", "errorMessage")
+    return shown | {name: trace[name] for name in fields if name in trace}
 
 
 def _share(statuses: list[Any], wanted: str, if_empty: float) -> float:

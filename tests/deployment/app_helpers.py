@@ -20,7 +20,7 @@ def create_test_task(call: Call, args: dict[str, Any]) -> Any:
 def _task(call: Call, title: str) -> str:
     """Add a running task of the helpers' user, who is made when first needed."""
     now_ms = call.now_ms
-    owner = next((r.id for r in call.tx.scan(call.component, "users") if r.document["email"] == EMAIL), None)
+    owner = next((r.id for r in call.tx.scan(call.component, "users") if r.document.get("email") == EMAIL), None)
     if owner is None:
         owner = _user(call, EMAIL, "Workflow Test User")
     task = {

@@ -165,7 +165,14 @@ class Calls:
         lines: list[tuple[str, str]] = []
         try:
             value = self.invoke(
-                path, args, identity, kind, component, ts, lines=lines, user_agent=request.headers.get("user-agent", "")
+                path,
+                args,
+                identity,
+                kind,
+                component=component,
+                ts=ts,
+                lines=lines,
+                user_agent=request.headers.get("user-agent", ""),
             )
         except FunctionError as error:
             return self._failure(error, lines, self.backend.settings.is_redacting, style)
@@ -193,9 +200,9 @@ class Calls:
         args: dict[str, Any],
         identity: Identity,
         kind: Kind | None = None,
+        *,
         component: str | None = None,
         ts: int | None = None,
-        *,
         lines: list[tuple[str, str]] | None = None,
         user_agent: str = "",
     ) -> Any:

@@ -82,6 +82,7 @@ class Deployment:
         self.admin_key = self.backend.keys.mint()
         self.read_key = self.backend.keys.mint(READ_ONLY_OPS, is_read_only=True)
         self.requests: list[Noted] = []
+        self.crashes: list[Exception] = []  # mistakes of the stand-in; leaving the `with` raises them
         self.most_at_once = 0  # requests under way at the same time
         self._at_once = 0
         self._counting = threading.Lock()
@@ -98,6 +99,8 @@ class Deployment:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        if self.crashes:
+            raise RuntimeError("the stand-in itself is wrong") from self.crashes[0]
 
     @property
     def url(self) -> str:
@@ -146,6 +149,9 @@ class Deployment:
             return self._routes.answer(request)
         except HttpError as error:
             return error_response(error)
+        except Exception as error:
+            self.crashes.append(error)
+            return error_response(HttpError(500, "InternalServerError", f"{type(error).__name__}"))
 
     def note(self, request: Request, functions: tuple[str, ...], status: int, sent_bytes: int) -> None:
         agent = request.headers.get("user-agent", "")
@@ -192,8 +198,9 @@ class Deployment:
 
     def load(self, documents: Mapping[str, Iterable[Mapping[str, Any]]], component: str = "") -> None:
         """Add documents with the ids that they bring; a new table takes the number that its ids carry."""
-        for table, rows in documents.items():
-            found = list(rows)
+        lists = {table: list(rows) for table, rows in documents.items()}
+        # Empty tables last: they may take any number that is left.
+        for table, found in sorted(lists.items(), key=lambda item: not item[1]):
             number = ids.decode(found[0]["_id"]).table_number if found and "_id" in found[0] else None
             self.create_table(table, component, number)
             self.insert_many(table, found, component)

@@ -1,4 +1,4 @@
-"""Environment variables: rows that are deleted and made anew when they are set, so that their age is that of the value."""
+"""Environment variables: setting one deletes its row and makes it anew, so that its age is that of the value."""
 
 from __future__ import annotations
 

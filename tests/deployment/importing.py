@@ -13,6 +13,7 @@ from tests.deployment.import_files import ImportFailedError, Rows, read
 from tests.deployment.jobs import Jobs
 from tests.deployment.keys import Identity
 from tests.deployment.tables import FIRST_USER_NUMBER, Table, Tablet
+from tests.deployment.uploads import Uploads
 from tests.deployment.wire import Request, Response, json_response
 
 if TYPE_CHECKING:
@@ -20,15 +21,8 @@ if TYPE_CHECKING:
 
 FORMATS = ("jsonLines", "jsonArray", "csv", "zip")
 MODES = ("requireEmpty", "append", "replace", "replaceAll")
-MOST_PARTS = 10_000
 TOO_OLD_S = 7 * 86_400
 MOST_TOLD = 20  # table names in the audit log
-
-
-@dataclass
-class Upload:
-    parts: dict[int, bytes] = field(default_factory=dict)
-    tokens: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -52,44 +46,27 @@ class Imports:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.jobs = Jobs(backend, "_snapshot_imports")
-        self._uploads: dict[str, Upload] = {}
+        self._uploads = Uploads(backend.database.random_bytes)
         self._imports: dict[str, Import] = {}
 
     # ---- upload ------------------------------------------------------------------------------------------------
 
     def start_upload(self, request: Request, identity: Identity) -> Response:
-        token = self.backend.database.random_bytes(16).hex()
-        self._uploads[token] = Upload()
-        return json_response({"uploadToken": token})
+        return json_response({"uploadToken": self._uploads.start()})
 
     def upload_part(self, request: Request, identity: Identity) -> Response:
         """Keep a part; the answer is a bare JSON string."""
-        upload, number = self._upload(request.query.get("uploadToken")), request.query.get("partNumber", "")
-        if not number.isdecimal() or not 1 <= int(number) < MOST_PARTS:
-            raise HttpError(400, "BadQueryArgs", "Failed to deserialize query string: partNumber")
-        upload.parts[int(number)] = request.body
-        token = self.backend.database.random_bytes(12).hex()
-        upload.tokens[token] = int(number)
-        return json_response(token)
+        query = request.query
+        return json_response(self._uploads.add(query.get("uploadToken"), query.get("partNumber", ""), request.body))
 
     def finish_upload(self, request: Request, identity: Identity) -> Response:
         body = request.json()
         wanted, tokens = body.get("import"), body.get("partTokens")
         if not isinstance(wanted, dict) or not isinstance(tokens, list):
             raise bad_body("Failed to deserialize the JSON body: missing field `import` or `partTokens`")
-        upload = self._upload(body.get("uploadToken"))
-        if any(token not in upload.tokens for token in tokens):
-            raise HttpError(400, "ImportFailed", "a part token is not one of this upload")
-        parts = [upload.parts[upload.tokens[token]] for token in tokens]
-        if any(len(part) < self.backend.settings.part_bytes for part in parts[:-1]):
-            raise HttpError(400, "ImportFailed", "a part that is not the last is too small")
-        found = self._import(wanted, b"".join(parts), identity, request)
+        content = self._uploads.content(body.get("uploadToken"), tokens, self.backend.settings.part_bytes)
+        found = self._import(wanted, content, identity, request)
         return json_response({"importId": self._begin(found)})
-
-    def _upload(self, token: Any) -> Upload:
-        if token not in self._uploads:
-            raise HttpError(400, "ImportFailed", "the upload token is not known")
-        return self._uploads[token]
 
     def _import(self, wanted: dict[str, Any], content: bytes, identity: Identity, request: Request) -> Import:
         format_, mode, table = wanted.get("format"), wanted.get("mode", "requireEmpty"), wanted.get("tableName")
@@ -248,9 +225,7 @@ class Imports:
         elif not ids.is_valid(id_):
             raise ImportFailedError(f"InvalidId: invalid _id {id_!r} in table {table.name}")
         elif ids.decode(id_).table_number != table.number:
-            raise ImportFailedError(
-                f"ImportConflict: _id {id_} cannot be imported into `{table.name}` because its IDs are of another table."
-            )
+            raise ImportFailedError(f"ImportConflict: _id {id_} is of another table than `{table.name}`.")
         if not isinstance(created_ms, float):
             created_ms = self.backend.database.creation_ms(tablet)
         return document | {"_id": id_, "_creationTime": created_ms}

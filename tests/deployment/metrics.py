@@ -126,7 +126,7 @@ class Metrics:
         return json_response(self._series(_window(request), lag))
 
     def function_concurrency(self, request: Request, identity: Identity) -> Response:
-        series = self._series(_window(request), lambda bins: 0.0)
+        series = self._series(_window(request), lambda _: 0.0)
         return json_response({f"outstanding_functions:{kind}:running": series for kind in ("query", "mutation")})
 
     def failure_percentage_top_k(self, request: Request, identity: Identity) -> Response:

@@ -229,4 +229,4 @@ def _check_client(text: str | None) -> None:
     if name is not None:
         numbers = re.fullmatch(r"(\d+)\.(\d+)\.(\d+)(?:[-+].*)?", text.removeprefix(f"{name}-"))
         if numbers is None or tuple(map(int, numbers.groups())) <= OLDEST_CLIENTS[name]:
-            raise HttpError(400, "ClientVersionUnsupported", f"The Convex {name} client {version} is too old.")
+            raise HttpError(400, "ClientVersionUnsupported", f"The Convex client {text} is too old.")

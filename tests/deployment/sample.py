@@ -81,7 +81,7 @@ def _task(random_: random.Random, owner: str, at_ms: float) -> dict[str, Any]:
 def _message(random_: random.Random, task: str, at_ms: float, number: int) -> dict[str, Any]:
     is_answer = number % 2 == 1
     status = "complete" if not is_answer or random_.random() < 0.97 else "failed"
-    text = " ".join(random_.choice(WORDS) for _ in range(random_.randrange(8, 60)))
+    text = " ".join(random_.choices(WORDS, k=random_.randrange(8, 60)))
     message = {
         "taskId": task,
         "role": "ASSISTANT" if is_answer else "USER",
