@@ -18,7 +18,9 @@ COLUMNS = 100
 def commands_page() -> str:
     """Return the help of every command."""
     lines = ["# Commands", "", NOTE, ""]
-    for path, context in _contexts(cli.main, click.Context(cli.main, info_name="analyzer", terminal_width=COLUMNS)):
+    for path, context in _contexts(
+        cli.main, click.Context(cli.main, info_name="analyzer", terminal_width=COLUMNS, **cli.main.context_settings)
+    ):
         lines += [f"## `{path}`", "", "```", context.get_help(), "```", ""]
     return "\n".join(lines)
 

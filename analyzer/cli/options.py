@@ -57,7 +57,9 @@ _SETTINGS: dict[str, Decorator[Any]] = {
         metavar="PATH",
         help="The store. Default: ANALYZER_DB, else `db` of the configuration, else data/analyzer.duckdb.",
     ),
-    "deployment": click.option("--deployment", metavar="NAME", help="Which deployment, where the store holds several."),
+    "deployment": click.option(
+        "--deployment", metavar="NAME", help="Which deployment to read; of a file, whose it is."
+    ),
     "wait": click.option(
         "--wait",
         "wait_ms",
