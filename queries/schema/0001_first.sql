@@ -236,3 +236,38 @@ create table staged_messages as select * from revision_messages limit 0;
 create table staged_traces as select * from revision_traces limit 0;
 
 create table staged_other as select * from revision_other limit 0;
+
+-- A rollout is what its log or its plan says; both are kept as they were given, every version of them.
+create table rollout (
+    rollout_no integer not null,
+    deployment varchar not null,
+    title varchar not null,
+    created_at_ms bigint not null,
+);
+
+create table rollout_log (
+    rollout_no integer not null,
+    version integer not null,
+    file_name varchar not null,
+    source blob not null,
+    imported_at_ms bigint not null,
+);
+
+create table rollout_plan (
+    rollout_no integer not null,
+    version integer not null,
+    plan_json varchar not null,
+    plan_hash varchar not null,
+    starts_ms bigint,
+    because varchar not null,
+    actor varchar not null,
+    frozen_at_ms bigint not null,
+);
+
+create table rollout_acceptance (
+    rollout_no integer not null,
+    verdict varchar not null,
+    because varchar not null,
+    actor varchar not null,
+    accepted_at_ms bigint not null,
+);
