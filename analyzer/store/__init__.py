@@ -24,6 +24,7 @@ from analyzer.store import catalog, connection, marks
 from analyzer.store.frame import Frame
 from analyzer.store.incoming import Collection, IncomingTable
 from analyzer.store.ingest import Moment, drop_table, load_table, rebuild_ends
+from analyzer.store.rollouts import Rollouts
 
 __all__ = ["Collection", "Frame", "IncomingTable", "Store"]
 
@@ -100,6 +101,11 @@ class Store:
     def add_mark(self, deployment: str, mark: Mark) -> None:
         """Record what a person says of a document."""
         marks.add(self._duck, deployment, mark)
+
+    @property
+    def rollouts(self) -> Rollouts:
+        """The recorded rollouts, to read; to write where the store is open for writing."""
+        return Rollouts(self._duck)
 
     def frame(self, snapshot: Snapshot, at_ms: int | None = None) -> Frame:
         """Return the documents of a snapshot at a clock (default: the snapshot's own time). One at a time."""
