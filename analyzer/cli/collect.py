@@ -1,15 +1,19 @@
-"""`analyzer collect`: an export, an unpacked export or a recording into the store."""
+"""`analyzer collect`: an export, an unpacked export, a recording or a live deployment into the store."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from analyzer.cli import options, output
+from analyzer.cli.deployment import Chosen, choosing
 from analyzer.config import Settings
 from analyzer.errors import EXIT_OK, UsageError
 
@@ -19,62 +23,120 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path), required=False)
+@choosing
 @options.settings("db", "deployment", "wait")
-@click.option("--label", help="What to call the snapshot, e.g. baseline. Default: the file's name.")
+@click.option("--label", help="What to call the snapshot, e.g. baseline. Default: the file's or the deployment's name.")
 @click.option("--taken-at", "taken_at_ms", type=options.INSTANT, metavar="TIME", help="When a file was exported.")
 @click.option("--keep-text", is_flag=True, help="Keep message and error texts, not only their length and hash.")
 @click.option("--via-cli", is_flag=True, help="Let your own `npx convex` make a recording, then read it.")
 @click.option(
     "--keep", type=click.Path(path_type=Path, file_okay=False), help="With --via-cli: keep the recording here."
 )
-@click.option("--prod", is_flag=True, help="With --via-cli: the production deployment of this project.")
-@click.option("--preview-name", metavar="NAME", help="With --via-cli: the preview deployment of this name.")
-@click.option("--env-file", metavar="FILE", help="With --via-cli: choose the deployment by this file.")
 @click.option("--print", "only_print", is_flag=True, help="With --via-cli: print the commands, run nothing.")
+@click.option(
+    "--max-time", "max_time_ms", type=options.DURATION, metavar="DURATION", help="Give up a live read after this long."
+)
 @options.output_format("text", "json")
 def collect(
     *,
     settings: Settings,
+    chosen: Chosen,
     source: Path | None,
     label: str | None,
     taken_at_ms: int | None,
     keep_text: bool,
     via_cli: bool,
     keep: Path | None,
-    prod: bool,
-    preview_name: str | None,
-    env_file: str | None,
     only_print: bool,
+    max_time_ms: int | None,
     fmt: str,
 ) -> int:
     """Add SOURCE to the store: an export ZIP, an unpacked export, or a recording (a folder of saved answers).
 
-    One collect is one transaction. Collecting the same export twice adds nothing; a later export adds what changed
-    and records what disappeared. Nothing is stored of a source that is not whole.
+    Without SOURCE, read the live deployment: URL and key are found as the Convex CLI finds them (`analyzer doctor`
+    tells). A key that can only read is enough, and nothing is ever written there. The second collect reads what
+    changed since the first; one that was stopped goes on where it was.
+
+    Collecting the same export twice adds nothing; a later export adds what changed and records what disappeared.
+    Nothing is stored of a source that is not whole.
     """
-    if via_cli == (source is not None):
+    if via_cli and source is not None:
         raise UsageError(
             "collect reads either a SOURCE or, with --via-cli, what `npx convex` gives",
             hint="`analyzer collect EXPORT.zip`, or `analyzer collect --via-cli`",
         )
+    how = _Keeping(label, taken_at_ms, keep_text)
     if source is not None:
-        result = _collect(source, settings, label, taken_at_ms, keep_text)
+        result = _file(source, settings, how)
+    elif not via_cli:
+        result = _live(settings, chosen, how, max_time_ms)
     else:
-        from analyzer.sources import via_cli as npx
-
-        selection = _selection(prod, settings.deployment, preview_name, env_file)
-        asked: dict[str, Any] = {"flag_names": settings.flags, "selection": selection, "functions": settings.functions}
-        if only_print:
-            folder = keep or Path("recording")
-            output.write(npx.printed(folder, npx.plan(folder, **asked)))
+        recorded = _recorded(settings, chosen, how, keep, only_print)
+        if recorded is None:
             return EXIT_OK
-        with tempfile.TemporaryDirectory(prefix="analyzer-") as temporary:
-            folder = keep or Path(temporary) / "recording"
-            for warning in npx.record(folder, progress=output.narrate, **asked):
-                output.narrate(f"warning: {warning}")
-            result = _collect(folder, settings, label, taken_at_ms, keep_text)
+        result = recorded
     _show(result, fmt)
     return EXIT_OK
+
+
+@dataclass(frozen=True, slots=True)
+class _Keeping:
+    """How to keep what is collected."""
+
+    label: str | None
+    taken_at_ms: int | None
+    keep_text: bool
+
+
+def _live(settings: Settings, chosen: Chosen, how: _Keeping, max_time_ms: int | None) -> CollectResult:
+    target = chosen.target(settings.deployment)
+    from analyzer import rules
+    from analyzer.collect.live import LiveOptions, collect_live
+    from analyzer.convex.connection import connect
+    from analyzer.sources.live import LiveSource
+
+    talking = chosen.options(target, total_s=None if max_time_ms is None else max_time_ms / 1000)
+    keeping = LiveOptions(
+        label=how.label,
+        keep_text=how.keep_text,
+        fingerprints=rules.fingerprints(rules.load_all(settings.rule_files)),
+        progress=_live_progress() if output.is_terminal(sys.stderr) else None,
+        wait_s=settings.wait_s,
+    )
+    with LiveSource(connect(target, talking), flag_names=settings.flags, functions=settings.functions) as source:
+        return collect_live(source, settings.store, keeping)
+
+
+def _live_progress() -> Callable[[int], None]:
+    from analyzer import clock
+
+    started_s = clock.monotonic_s()
+
+    def tell(changes: int) -> None:
+        rate = changes / max(clock.monotonic_s() - started_s, 1e-3)
+        output.narrate(f"read {changes:,} changes, {rate:,.0f} a second")
+
+    return tell
+
+
+def _recorded(
+    settings: Settings, chosen: Chosen, how: _Keeping, keep: Path | None, only_print: bool
+) -> CollectResult | None:
+    """Let the user's own Convex CLI make a recording and read it; None when the commands were only to be printed."""
+    from analyzer.sources import via_cli as npx
+
+    env_file = None if chosen.env_file is None else str(chosen.env_file)
+    selection = _selection(chosen.prod, settings.deployment, chosen.preview_name, env_file)
+    asked: dict[str, Any] = {"flag_names": settings.flags, "selection": selection, "functions": settings.functions}
+    if only_print:
+        folder = keep or Path("recording")
+        output.write(npx.printed(folder, npx.plan(folder, **asked)))
+        return None
+    with tempfile.TemporaryDirectory(prefix="analyzer-") as temporary:
+        folder = keep or Path(temporary) / "recording"
+        for warning in npx.record(folder, progress=output.narrate, **asked):
+            output.narrate(f"warning: {warning}")
+        return _file(folder, settings, how)
 
 
 def _selection(prod: bool, deployment: str | None, preview_name: str | None, env_file: str | None) -> list[str]:
@@ -84,30 +146,27 @@ def _selection(prod: bool, deployment: str | None, preview_name: str | None, env
     return [*(["--prod"] if prod else []), *words]
 
 
-def _collect(
-    path: Path, settings: Settings, label: str | None, taken_at_ms: int | None, keep_text: bool
-) -> CollectResult:
+def _file(path: Path, settings: Settings, how: _Keeping) -> CollectResult:
     from analyzer import collect as collecting
     from analyzer import rules, sources
 
     opened = sources.open_source(
         path,
         deployment=settings.deployment,
-        taken_at_ns=None if taken_at_ms is None else taken_at_ms * collecting.NS_PER_MS,
+        taken_at_ns=None if how.taken_at_ms is None else how.taken_at_ms * collecting.NS_PER_MS,
         flag_names=settings.flags,
+        functions=settings.functions,
     )
-    try:
+    with contextlib.closing(opened):
         return collecting.collect(
             opened,
             settings.store,
-            label=label,
-            keep_text=keep_text,
+            label=how.label,
+            keep_text=how.keep_text,
             fingerprints=rules.fingerprints(rules.load_all(settings.rule_files)),
             progress=_progress if output.is_terminal(sys.stderr) else None,
             wait_s=settings.wait_s,
         )
-    finally:
-        opened.close()
 
 
 def _progress(table: str, documents: int, tables_left: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -14,19 +14,22 @@ from analyzer.errors import StoreError, UsageError
 from analyzer.model import (
     Answer,
     CollectResult,
+    Deployment,
     DriftCount,
     Mark,
     Snapshot,
     TableCoverage,
     TableRef,
+    TextFingerprint,
 )
-from analyzer.store import catalog, connection, marks
+from analyzer.store import catalog, connection, marks, staged
 from analyzer.store.frame import Frame
 from analyzer.store.incoming import Collection, IncomingTable
 from analyzer.store.ingest import Moment, drop_table, load_table, rebuild_ends
 from analyzer.store.rollouts import Rollouts
+from analyzer.store.staged import Batch, CountsDisagreeError, StagedTable
 
-__all__ = ["Collection", "Frame", "IncomingTable", "Store"]
+__all__ = ["Batch", "Collection", "CountsDisagreeError", "Frame", "IncomingTable", "StagedTable", "Store"]
 
 
 class Store:
@@ -126,36 +129,89 @@ class Store:
             return CollectResult(next(s for s in known if s.id == present.snapshot_no), already_present=True)
 
     def _ingest(self, collection: Collection) -> Snapshot:
-        info, as_of_ns = collection.info, collection.as_of_ns
         with self._transaction():
-            number = catalog.record_deployment(self._duck, info.deployment)
-            taken = dict(catalog.neighbours(self._duck, number))
-            twin_no = taken.get(as_of_ns)
-            while as_of_ns in taken:
-                as_of_ns += 1
-            moment = Moment(number, catalog.next_snapshot_no(self._duck), as_of_ns)
+            moment, twin_no = self._moment(collection)
             coverage, statuses = self._load(moment, collection)
             if twin_no is not None and not any(c.added or c.changed or c.removed for c in coverage):
                 raise _AlreadyPresentError(twin_no)
-            if any(later > as_of_ns for later in taken):
-                rebuild_ends(self._duck)
-            snapshot = Snapshot(
-                id=moment.snapshot_no,
-                label=collection.label or info.label,
-                deployment=info.deployment,
-                source_kind=info.kind,
-                source_label=info.label,
-                as_of_ns=as_of_ns,
-                time_basis=info.time_basis,
-                taken_at_ms=collection.taken_at_ms,
-                coverage=(*coverage, *collection.absent),
-                drift=(*collection.drift, *statuses),
-                flags=info.flags,
-                warnings=info.warnings,
-                text_fingerprints=tuple(fingerprint.id for fingerprint in collection.fingerprints),
-            )
-            catalog.record_snapshot(self._duck, snapshot, number, info, __version__)
+            return self._record(collection, moment, coverage, statuses)
+
+    def _moment(self, collection: Collection) -> tuple[Moment, int | None]:
+        """Return where a collection stands in time, and the snapshot that stands at the very same time, if any."""
+        number = catalog.record_deployment(self._duck, collection.info.deployment)
+        taken = dict(catalog.neighbours(self._duck, number))
+        as_of_ns = collection.as_of_ns
+        while as_of_ns in taken:
+            as_of_ns += 1
+        return Moment(number, catalog.next_snapshot_no(self._duck), as_of_ns), taken.get(collection.as_of_ns)
+
+    def _record(
+        self,
+        collection: Collection,
+        moment: Moment,
+        coverage: Sequence[TableCoverage],
+        drift: Sequence[DriftCount],
+    ) -> Snapshot:
+        info = collection.info
+        if any(later > moment.as_of_ns for later, _ in catalog.neighbours(self._duck, moment.deployment_no)):
+            rebuild_ends(self._duck)
+        snapshot = Snapshot(
+            id=moment.snapshot_no,
+            label=collection.label or info.label,
+            deployment=info.deployment,
+            source_kind=info.kind,
+            source_label=info.label,
+            as_of_ns=moment.as_of_ns,
+            time_basis=info.time_basis,
+            taken_at_ms=collection.taken_at_ms,
+            coverage=(*coverage, *collection.absent),
+            drift=(*collection.drift, *drift),
+            flags=info.flags,
+            warnings=info.warnings,
+            text_fingerprints=tuple(fingerprint.id for fingerprint in collection.fingerprints),
+        )
+        catalog.record_snapshot(self._duck, snapshot, moment.deployment_no, info, __version__)
         return snapshot
+
+    def sync_cursor(self, deployment: str) -> str | None:
+        """Return the cursor from which a live read goes on; None where it starts from the beginning."""
+        number = catalog.deployment_no(self._duck, deployment)
+        return None if number is None else staged.cursor(self._duck, number)
+
+    def keep(
+        self,
+        deployment: Deployment,
+        batch: Batch,
+        *,
+        kept_at_ms: int,
+        fingerprints: Sequence[TextFingerprint] = (),
+        keep_text: bool = False,
+    ) -> None:
+        """Keep some pages of a live read together with the cursor behind them, in one transaction."""
+        with self._transaction():
+            number = catalog.record_deployment(self._duck, deployment)
+            staged.keep(
+                self._duck, number, batch, kept_at_ms=kept_at_ms, fingerprints=fingerprints, keep_text=keep_text
+            )
+
+    def promote(
+        self,
+        collection: Collection,
+        tables: Sequence[TableRef],
+        expected: Mapping[tuple[str, str], int] | None = None,
+    ) -> CollectResult:
+        """Make a snapshot of what waits of a live read, in one transaction.
+
+        collection  without tables: they wait in the store
+        tables      every table that the deployment has now
+        expected    how many documents each should hold, where that was asked
+        raises      CountsDisagreeError; the store is then as it was
+        """
+        with self._transaction():
+            moment, _ = self._moment(collection)
+            coverage, drift = staged.promote(self._duck, moment, tables, expected)
+            coverage += self._drop_missing(moment, {c.table for c in coverage})
+            return CollectResult(self._record(collection, moment, coverage, drift), already_present=False)
 
     def _load(self, moment: Moment, collection: Collection) -> tuple[list[TableCoverage], list[DriftCount]]:
         coverage: list[TableCoverage] = []

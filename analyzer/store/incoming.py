@@ -85,7 +85,7 @@ def load_incoming(
         leftovers = "x.leftovers"
         extras = (
             "left join read_json($extras, format = 'newline_delimited', maximum_object_size = $max_bytes, "
-            "columns = {'_id': 'VARCHAR', 'leftovers': 'VARCHAR'}) as x on x._id = j._id->>'$'"
+            "columns = {'_id': 'VARCHAR', 'leftovers': 'VARCHAR'}) as x on x._id = (j._id->>'$')"
         )
     spec = ", ".join(f"'{field}': '{type_}'" for field, type_ in fields.items())
     source = f"read_json($spool, format = 'newline_delimited', maximum_object_size = $max_bytes, columns = {{{spec}}})"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from analyzer import clock
 from analyzer.convex.documents import Screened, screen
-from analyzer.model import CollectResult, SourceInfo, TableCoverage, TextFingerprint
+from analyzer.model import ROOT, CollectResult, SourceInfo, TableCoverage, TableRef, TextFingerprint
 from analyzer.sources import Source
 from analyzer.store import Collection, IncomingTable, Store
 from analyzer.store.columns import KNOWN, shape
@@ -53,7 +53,7 @@ def collect(
                     taken_at_ms=started_ms,
                     label=label,
                     drift=[item for s in screened for item in s.drift],
-                    absent=_absent(source),
+                    absent=absent(source.tables(), lists_all_tables=source.lists_all_tables),
                     tables_are_complete=source.lists_all_tables,
                     fingerprints=fingerprints,
                     keep_text=keep_text,
@@ -91,14 +91,14 @@ def _source_time_ns(info: SourceInfo, screened: Sequence[Screened], started_ms: 
     return math.floor(max(newest)) * NS_PER_MS if newest else started_ms * NS_PER_MS
 
 
-def _absent(source: Source) -> list[TableCoverage]:
-    """Return the app's tables that the source does not hold.
+def absent(tables: Iterable[TableRef], *, lists_all_tables: bool) -> list[TableCoverage]:
+    """Return the app's tables that a source does not hold.
 
     Where the source lists all tables, one that is not there has no documents; else nobody knows what it holds, and
     health without it is unknown, not healthy.
     """
-    present = {table.name for table in source.tables() if table.component == ""}
+    present = {table.name for table in tables if table.component == ROOT}
     missing = [table for table in KNOWN if table.name not in present]
-    if source.lists_all_tables:
+    if lists_all_tables:
         return [TableCoverage(table, "collected", 0, reason="the deployment has no such table") for table in missing]
     return [TableCoverage(table, "not_collected", None, reason="the source does not hold it") for table in missing]
