@@ -38,9 +38,7 @@ def _history(seed: int) -> list[tuple[int, dict[str, list[dict[str, Any]]]]]:
         for n, born_ms in born.items():
             if born_ms > at_ms or chance.random() < 0.1:  # not yet there, or deleted before this export
                 continue
-            table, statuses = (
-                ("chatMessages", MESSAGE_STATUSES) if n % 2 else ("workflowTraces", TRACE_STATUSES)
-            )
+            table, statuses = ("chatMessages", MESSAGE_STATUSES) if n % 2 else ("workflowTraces", TRACE_STATUSES)
             created = chance.choice([float(born_ms), born_ms - 700.0, born_ms + 0.5, "soon", ...])
             found = document(
                 table,
