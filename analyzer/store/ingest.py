@@ -117,10 +117,11 @@ def append_differences(
 def rebuild_ends(connection: duckdb.DuckDBPyConnection) -> None:
     """Derive revision_end again from all revisions."""
     parts = " union all ".join(
-        f"""select revision_no, revision_ns, lead(revision_no) over w as next_no, lead(revision_ns) over w as next_ns
+        f"""select revision_no, revision_ns, lead(revision_no) over {kind.name}_ as next_no,
+            lead(revision_ns) over {kind.name}_ as next_ns
         from {kind.name}
-        window w as (partition by deployment_no, component, table_name, id order by revision_ns, revision_no)"""
-        for kind in REVISION_TABLES.values()
+        window {kind.name}_ as (partition by deployment_no, component, table_name, id order by revision_ns, revision_no)"""
+        for kind in REVISION_TABLES.values()  # DuckDB 1.5 wants the windows of a union named differently
     )
     connection.execute("delete from revision_end")
     connection.execute(
