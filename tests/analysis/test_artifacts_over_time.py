@@ -207,7 +207,7 @@ def test_listed_people_and_all_that_is_theirs_are_internal_and_no_artifacts(
     path = storing.put(
         tmp_path,
         {
-            "users": [user(1), user(2, "bob@acme.example", "Bob")],
+            "users": [user(1, "Ada@Acme.example"), user(2, "bob@acme.example", "Bob")],
             "tasks": [task(1), task(2, 2)],
             "chatMessages": [message(1, 1), message(2, 2)],
             "workflowTraces": [trace(1, 1), trace(2, 2)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -55,10 +56,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return storing.put(tmp_path_factory.mktemp("world"), DOCUMENTS)
 
 
-def explained(path: Path, document_id: str, lists: InternalLists = finding.NO_LISTS) -> Why:
+def explained(path: Path, document_id: str, lists: InternalLists = finding.NO_LISTS, own: Sequence[Path] = ()) -> Why:
     with Store.read(path) as store:
         frame = store.frame(store.snapshot())
-        rule_set = rules.load_all()
+        rule_set = rules.load_all(own)
         finding.prepare(frame, rule_set, lists, orphans=True)
         return why(frame, rule_set, document_id)
 
@@ -112,6 +113,29 @@ def test_where_either_of_two_signs_would_do_both_are_shown(world: Path) -> None:
     assert set(almost) == {"helper-prompt", "helper-message"}
     assert set(signs(almost["helper-message"])) == {"content", "promptMessageId"}
     assert "reply" in almost["helper-message"].reason
+
+
+def test_a_way_that_lacks_more_signs_than_another_is_not_shown(world: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(
+        """
+        [[rule]]
+        id = "probe"
+        version = 1
+        table = "chatMessages"
+        tier = "suspect"
+        reason = "our probe"
+        where = { all = [
+            { field = "llmModel", equals = "test-model" },
+            { any = [
+                { all = [{ field = "role", equals = "SYSTEM" }, { field = "status", equals = "failed" }] },
+                { field = "finishReason", equals = "probe" },
+            ] },
+        ] }
+        """
+    )
+    (place,) = explained(world, make_id("chatMessages", 4), own=[own]).places
+    assert [signs(rule) for rule in place.almost if rule.rule == "probe"] == [{"finishReason": None}]
 
 
 def test_a_document_that_shares_no_sign_with_a_rule_is_not_almost_anything(world: Path) -> None:
