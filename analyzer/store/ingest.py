@@ -120,7 +120,9 @@ def rebuild_ends(connection: duckdb.DuckDBPyConnection) -> None:
         f"""select revision_no, revision_ns, lead(revision_no) over {kind.name}_ as next_no,
             lead(revision_ns) over {kind.name}_ as next_ns
         from {kind.name}
-        window {kind.name}_ as (partition by deployment_no, component, table_name, id order by revision_ns, revision_no)"""
+        window {kind.name}_ as (
+            partition by deployment_no, component, table_name, id order by revision_ns, revision_no
+        )"""
         for kind in REVISION_TABLES.values()  # DuckDB 1.5 wants the windows of a union named differently
     )
     connection.execute("delete from revision_end")
