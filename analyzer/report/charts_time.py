@@ -1,0 +1,260 @@
+"""Charts of a rollout over time: health, documents an hour, usual values of the baseline, and flags. See `charts`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from analyzer.analysis.policy import Counts
+from analyzer.analysis.series import Series, Tick
+from analyzer.report.charts import LEFT_OUT, health_series
+from analyzer.report.charts_rollout import BASELINE, GRID, MUTED, POST, bare, empty, new_figure
+from analyzer.units import MS_OF_UNIT, count, duration, truncated, visible
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COMPLETE, OPEN, ERRORS = "#0072b2", "#9ecae1", "#d55e00"
+CHANGE, ON, OFF = "#009e73", "#009e73", "#dddddd"
+LABELLED = 8  # moments: with more, their names would hide each other
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A change or a checkpoint on an axis of time."""
+
+    label: str
+    from_ms: int
+    to_ms: int  # the same for a moment without length
+    kind: str  # "change" or "checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class FlagHistory:
+    """What one flag was, as far as is known."""
+
+    name: str
+    points: tuple[tuple[int, bool | None], ...]  # from when on, and what: None where it is not known; oldest first
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """One rate in every stretch of the baseline as long as the look, and in the look."""
+
+    title: str
+    baseline: tuple[float, ...]  # shares, oldest first
+    after: float | None
+
+
+def health_over_time(series: Series, moments: Sequence[Moment]) -> Figure:
+    """Draw health as reported, raw and without tests, with changes shaded and checkpoints marked."""
+    figure = health_series(series)
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        _draw_moments(axes, moments, labelled=axes is figure.axes[-1])
+        axes.set_xlim(low, high)
+    for legend in list(figure.legends):
+        legend.remove()
+    figure.legend(loc="outside lower left", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def documents_an_hour(series: Series, moments: Sequence[Moment]) -> Figure:
+    """Draw how many documents completed, failed or were still open, stacked by hour, with those of tests set apart.
+
+    series  of windows that do not overlap: as long as its step, less a millisecond
+    """
+    figure = new_figure(
+        "How much was done, and how much failed?",
+        f"documents made in each {duration(series.grid.step_ms)} · filter {series.filter.value} · hatched: of tests",
+        5.2,
+    )
+    if not any(tick.raw.counts.message_total + tick.raw.counts.workflow_total for tick in series.ticks):
+        return empty(figure, "no message and no workflow in this time")
+    panels = figure.subplots(2, 1, sharex=True)
+    _draw_hours(panels[0], series, "messages", _messages)
+    _draw_hours(panels[1], series, "workflows", _workflows)
+    for axes in panels:
+        _draw_moments(axes, moments, labelled=axes is panels[0])
+        axes.set_xlim(_days(series.grid.first_ms - series.grid.step_ms), _days(series.grid.clocks[-1]))
+    time_axis(panels[1])
+    handles, labels = panels[0].get_legend_handles_labels()
+    chosen = {label: handle for handle, label in zip(handles, labels, strict=True)}
+    figure.legend(chosen.values(), chosen, loc="outside lower left", ncols=4, frameon=False, fontsize=9)
+    return figure
+
+
+def usual_values(rates: Sequence[Usual], length_ms: int) -> Figure:
+    """Draw what each rate was in stretches of the baseline as long as the look, and where the look lies among them."""
+    height = 1.5 + 0.75 * max(1, len(rates))
+    figure = new_figure(
+        "Is the time after the change unusual for this deployment?",
+        f"grey: stretches of {duration(length_ms)} before the change · purple: after it · documents of tests left out",
+        height,
+    )
+    shown = [rate for rate in rates if rate.baseline or rate.after is not None]
+    if not shown:
+        return empty(figure, "no documents before or after the change")
+    panels = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
+    for axes, rate in zip(panels, shown, strict=True):
+        _draw_usual(axes, rate)
+    return figure
+
+
+def flag_timeline(flags: Sequence[FlagHistory], from_ms: int, to_ms: int, moments: Sequence[Moment]) -> Figure:
+    """Draw when each flag was on."""
+    figure = new_figure(
+        "When was each flag on?",
+        "green: on · thin grey: off · dotted: not known · dashed: planned looks",
+        1.6 + 0.42 * max(1, len(flags)),
+    )
+    if not flags:
+        return empty(figure, "no flag is known")
+    axes = figure.subplots()
+    for row, flag in enumerate(flags):
+        ends = [*(at_ms for at_ms, _ in flag.points[1:]), to_ms]
+        for (start_ms, is_on), end_ms in zip(flag.points, ends, strict=True):
+            _draw_flag(axes, row, max(start_ms, from_ms), min(end_ms, to_ms), is_on)
+    checkpoints = [moment for moment in moments if moment.kind == "checkpoint"]
+    _draw_moments(axes, checkpoints, labelled=True)
+    axes.set_ylim(len(flags) - 0.5, -0.5)
+    axes.set_xlim(_days(from_ms), _days(to_ms))
+    axes.set_yticks(range(len(flags)), [truncated(visible(flag.name), 34) for flag in flags], fontsize=8.5)
+    for label in axes.get_yticklabels():
+        label.set_parse_math(False)
+    bare(axes)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    time_axis(axes)
+    return figure
+
+
+# ---- parts -------------------------------------------------------------------------------------------------------
+
+
+def time_axis(axes: Axes) -> None:
+    """Label the lower axis with times in UTC."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(tz=UTC)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]
+    axes.set_xlabel("time (UTC)", fontsize=8.5)
+
+
+def _days(at_ms: float) -> float:
+    return at_ms / MS_OF_UNIT["d"]
+
+
+def _draw_moments(axes: Axes, moments: Sequence[Moment], *, labelled: bool) -> None:
+    for moment in moments:
+        is_change = moment.kind == "change"
+        colour = CHANGE if is_change else MUTED
+        if is_change and moment.to_ms > moment.from_ms:
+            axes.axvspan(_days(moment.from_ms), _days(moment.to_ms), color=CHANGE, alpha=0.25, linewidth=0)
+        axes.axvline(
+            _days(moment.from_ms), color=colour, linewidth=1.6 if is_change else 1, linestyle="-" if is_change else ":"
+        )
+        if labelled and len(moments) <= LABELLED:
+            axes.text(
+                _days(moment.from_ms),
+                1.0,
+                f" {truncated(visible(moment.label), 20)}",
+                transform=axes.get_xaxis_transform(),
+                fontsize=7.5,
+                color=colour,
+                va="bottom",
+                ha="left",
+                rotation=60,
+                parse_math=False,
+            )
+
+
+def _messages(counts: Counts) -> tuple[int, int, int]:
+    """Return how many completed, are open or ended otherwise, and failed."""
+    done, failed = counts.message_completed, counts.message_failed
+    return done, counts.message_total - done - failed, failed
+
+
+def _workflows(counts: Counts) -> tuple[int, int, int]:
+    done, failed = counts.workflow_completed, counts.workflow_failed
+    return done, counts.workflow_total - done - failed, failed
+
+
+def _draw_hours(axes: Axes, series: Series, noun: str, parts: Callable[[Counts], tuple[int, int, int]]) -> None:
+    step_days = _days(series.grid.step_ms)
+    starts = [_days(tick.at_ms) - step_days for tick in series.ticks]
+    real = [parts(tick.without_tests.counts) for tick in series.ticks]
+    tests = [_tests(tick, parts) for tick in series.ticks]
+    bottoms = [0] * len(starts)
+    for position, (colour, label) in enumerate(((COMPLETE, "complete"), (OPEN, "open"), (ERRORS, "failed"))):
+        heights = [row[position] for row in real]
+        axes.bar(starts, heights, step_days, bottoms, align="edge", color=colour, linewidth=0, label=label)
+        bottoms = [low + height for low, height in zip(bottoms, heights, strict=True)]
+    axes.bar(
+        starts,
+        tests,
+        step_days,
+        bottoms,
+        align="edge",
+        facecolor=LEFT_OUT,
+        edgecolor="#7a5200",
+        hatch="////",
+        linewidth=0,
+        label="of tests",
+    )
+    total = sum(sum(parts(tick.raw.counts)) for tick in series.ticks)
+    axes.set_ylabel(f"{noun}\n(n = {count(total)})", fontsize=9)
+    axes.locator_params(axis="y", nbins=5, integer=True)
+    axes.set_ylim(0, max([1, *map(sum, zip(bottoms, tests, strict=True))]) * 1.08)
+    axes.grid(axis="y", color=GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    bare(axes)
+
+
+def _tests(tick: Tick, parts: Callable[[Counts], tuple[int, int, int]]) -> int:
+    return sum(parts(tick.raw.counts)) - sum(parts(tick.without_tests.counts))
+
+
+def _draw_usual(axes: Axes, rate: Usual) -> None:
+    shares = sorted(rate.baseline)
+    known = [*shares, *([] if rate.after is None else [rate.after])]
+    low, high = min(known), max(known)
+    pad = max((high - low) * 0.08, 0.004)
+    low, high = max(0.0, low - pad), min(1.0, high + pad)
+    seen: dict[int, int] = {}
+    for share in shares:  # equal ones are stacked, so that each stretch is one mark
+        column = round((share - low) / max(high - low, 1e-9) * 80)
+        seen[column] = seen.get(column, 0) + 1
+        axes.plot(
+            [share * 100],
+            [seen[column]],
+            color=BASELINE,
+            marker="o",
+            markerfacecolor="white",
+            markersize=6,
+            clip_on=False,
+        )
+    if rate.after is not None:
+        axes.axvline(rate.after * 100, color=POST, linewidth=1.5)
+        axes.plot([rate.after * 100], [1], color=POST, marker="D", markersize=7, linestyle="", clip_on=False)
+    axes.set_ylim(0, max([2, *seen.values()]) + 0.8)
+    axes.set_xlim(low * 100, high * 100)
+    axes.set_yticks([])
+    axes.set_title(f"{rate.title} (%), n = {count(len(shares))} stretches", fontsize=9, loc="left", parse_math=False)
+    bare(axes)
+    axes.spines["left"].set_visible(False)
+
+
+def _draw_flag(axes: Axes, row: int, start_ms: int, end_ms: int, is_on: bool | None) -> None:
+    if end_ms <= start_ms:
+        return
+    ends = [_days(start_ms), _days(end_ms)]
+    if is_on:
+        axes.plot(ends, [row, row], color=ON, linewidth=9, solid_capstyle="butt")
+    else:
+        style = ":" if is_on is None else "-"
+        axes.plot(ends, [row, row], color=MUTED if is_on is None else "#999999", linewidth=1.5, linestyle=style)
