@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from analyzer.errors import NoData
 from analyzer.model import Tier
 from analyzer.report import artifacts_text
 from analyzer.rules import InternalLists
-from analyzer.store import Store
+from analyzer.store import Frame, Store
 from tests import storing
 from tests.analysis.leftovers import (
     Document,
@@ -52,14 +52,27 @@ DOCUMENTS: dict[str, list[Document]] = {
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return storing.put(tmp_path_factory.mktemp("world"), DOCUMENTS)
 
 
-def explained(path: Path, document_id: str, lists: InternalLists = finding.NO_LISTS, own: Sequence[Path] = ()) -> Why:
+@pytest.fixture(scope="module")
+def world(path: Path) -> Iterator[Frame]:
+    """A prepared frame that tests share, because none of them changes it."""
     with Store.read(path) as store:
         frame = store.frame(store.snapshot())
-        rule_set = rules.load_all(own)
+        finding.prepare(frame, rules.load_all(), orphans=True)
+        yield frame
+
+
+def explained(
+    where: Path | Frame, document_id: str, lists: InternalLists = finding.NO_LISTS, own: Sequence[Path] = ()
+) -> Why:
+    rule_set = rules.load_all(own)
+    if isinstance(where, Frame):
+        return why(where, rule_set, document_id)
+    with Store.read(where) as store:
+        frame = store.frame(store.snapshot())
         finding.prepare(frame, rule_set, lists, orphans=True)
         return why(frame, rule_set, document_id)
 
@@ -68,7 +81,7 @@ def signs(judged: JudgedRule) -> dict[str, str | None]:
     return {sign.leaf.field: sign.found for sign in judged.signs}
 
 
-def test_a_rule_that_fired_shows_what_it_found(world: Path) -> None:
+def test_a_rule_that_fired_shows_what_it_found(world: Frame) -> None:
     (place,) = explained(world, make_id("tasks", 2)).places
     assert (place.table, place.tier, place.is_present) == ("tasks", Tier.CERTAIN, True)
     assert [rule.rule for rule in place.fired] == ["helper-task", "owned-by-artifact", "name"]
@@ -81,7 +94,7 @@ def test_a_rule_that_fired_shows_what_it_found(world: Path) -> None:
     assert signs(place.fired[2]) == {"repoFullName": '"test/test-repo"'}
 
 
-def test_a_reference_shows_the_document_that_it_leads_to(world: Path) -> None:
+def test_a_reference_shows_the_document_that_it_leads_to(world: Frame) -> None:
     (place,) = explained(world, make_id("chatMessages", 3)).places
     fired = place.fired[0]
     assert (fired.rule, fired.via) == ("helper-message", make_id("chatMessages", 2))
@@ -91,7 +104,7 @@ def test_a_reference_shows_the_document_that_it_leads_to(world: Path) -> None:
     ]
 
 
-def test_the_path_leads_from_a_document_up_to_the_evidence(world: Path) -> None:
+def test_the_path_leads_from_a_document_up_to_the_evidence(world: Frame) -> None:
     (place,) = explained(world, make_id("agentTools", 1)).places
     assert [(step.table, step.rule) for step in place.path] == [
         ("chatMessages", "owned-by-artifact"),
@@ -99,7 +112,7 @@ def test_the_path_leads_from_a_document_up_to_the_evidence(world: Path) -> None:
     ]
 
 
-def test_a_rule_that_is_one_sign_short_shows_which(world: Path) -> None:
+def test_a_rule_that_is_one_sign_short_shows_which(world: Frame) -> None:
     (place,) = explained(world, make_id("tasks", 3)).places
     assert [rule.rule for rule in place.fired] == ["name"]
     (almost,) = place.almost
@@ -107,7 +120,7 @@ def test_a_rule_that_is_one_sign_short_shows_which(world: Path) -> None:
     assert signs(almost) == {"isScratchpad": '"true"'}
 
 
-def test_where_either_of_two_signs_would_do_both_are_shown(world: Path) -> None:
+def test_where_either_of_two_signs_would_do_both_are_shown(world: Frame) -> None:
     (place,) = explained(world, make_id("chatMessages", 4)).places
     almost = {rule.rule: rule for rule in place.almost}
     assert set(almost) == {"helper-prompt", "helper-message"}
@@ -115,7 +128,7 @@ def test_where_either_of_two_signs_would_do_both_are_shown(world: Path) -> None:
     assert "reply" in almost["helper-message"].reason
 
 
-def test_a_way_that_lacks_more_signs_than_another_is_not_shown(world: Path, tmp_path: Path) -> None:
+def test_a_way_that_lacks_more_signs_than_another_is_not_shown(path: Path, tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text(
         """
@@ -134,17 +147,17 @@ def test_a_way_that_lacks_more_signs_than_another_is_not_shown(world: Path, tmp_
         ] }
         """
     )
-    (place,) = explained(world, make_id("chatMessages", 4), own=[own]).places
+    (place,) = explained(path, make_id("chatMessages", 4), own=[own]).places
     assert [signs(rule) for rule in place.almost if rule.rule == "probe"] == [{"finishReason": None}]
 
 
-def test_a_document_that_shares_no_sign_with_a_rule_is_not_almost_anything(world: Path) -> None:
+def test_a_document_that_shares_no_sign_with_a_rule_is_not_almost_anything(world: Frame) -> None:
     for document_id in (make_id("users", 1), make_id("chatMessages", 5), make_id("tasks", 1)):
         for place in explained(world, document_id).places:
             assert (place.fired, place.almost, place.tier) == ((), (), None)
 
 
-def test_an_id_in_several_tables_is_explained_in_each(world: Path) -> None:
+def test_an_id_in_several_tables_is_explained_in_each(world: Frame) -> None:
     places = explained(world, make_id("users", 1)).places
     assert [(place.component, place.table, place.tier) for place in places] == [
         ("", "users", None),
@@ -152,7 +165,7 @@ def test_an_id_in_several_tables_is_explained_in_each(world: Path) -> None:
     ]
 
 
-def test_an_orphan_names_the_task_that_is_gone_and_the_task_its_documents(world: Path) -> None:
+def test_an_orphan_names_the_task_that_is_gone_and_the_task_its_documents(world: Frame) -> None:
     (place,) = explained(world, make_id("chatMessages", 6)).places
     assert [(rule.rule, rule.via) for rule in place.fired] == [("orphan", make_id("tasks", 99))]
     gone = explained(world, make_id("tasks", 99))
@@ -160,7 +173,7 @@ def test_an_orphan_names_the_task_that_is_gone_and_the_task_its_documents(world:
     assert gone.belongings == (("chatMessages", 1),)
 
 
-def test_an_id_that_nobody_knows_is_no_data(world: Path) -> None:
+def test_an_id_that_nobody_knows_is_no_data(world: Frame) -> None:
     with pytest.raises(NoData, match="no document with the id"):
         explained(world, make_id("tasks", 1).upper())
 
@@ -185,8 +198,8 @@ def test_a_mark_is_told_and_so_are_the_rules_it_overrules(tmp_path: Path) -> Non
     assert "a person marked it as real" in artifacts_text.why_text(found)
 
 
-def test_a_listed_person_is_internal(world: Path) -> None:
-    found = explained(world, make_id("users", 1), InternalLists(emails=("ada@acme.example",)))
+def test_a_listed_person_is_internal(path: Path) -> None:
+    found = explained(path, make_id("users", 1), InternalLists(emails=("ada@acme.example",)))
     assert [place.is_internal for place in found.places] == [True, False]
 
 
@@ -195,14 +208,14 @@ def test_rules_that_could_not_be_judged_are_told_where_they_concern_the_document
     assert [item.rule for item in explained(path, make_id("chatMessages", 1)).unjudged] == ["orphan"]
 
 
-def test_text_from_documents_reaches_a_terminal_escaped(world: Path) -> None:
+def test_text_from_documents_reaches_a_terminal_escaped(world: Frame) -> None:
     text = artifacts_text.why_text(explained(world, make_id("tasks", 4)))
     assert "\\x1b[2Jtest" in text.replace("\\u001b", "\\x1b")
     assert text.replace("\n", "").isprintable()
 
 
 @pytest.mark.parametrize("number", range(1, 7))
-def test_the_words_name_every_rule_that_the_data_names(world: Path, number: int) -> None:
+def test_the_words_name_every_rule_that_the_data_names(world: Frame, number: int) -> None:
     found = explained(world, make_id("chatMessages", number))
     text, data = artifacts_text.why_text(found), artifacts_text.why_data(found)
     for place in data["places"]:
