@@ -92,6 +92,11 @@ def test_the_installed_package_lists_the_same_queries(installed: Path, tmp_path:
     assert all(name in shown for name in names)
 
 
-def test_the_installed_demo_runs_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
-    shown = run(installed, "demo", cwd=tmp_path)
-    assert "without tests" in shown
+def test_the_installed_package_explains_a_recording_of_its_own_demo(installed: Path, tmp_path: Path) -> None:
+    code = "from analyzer.flows import demo; print(demo.folder())"
+    demo = Path(run(installed.with_name("python"), "-c", code, cwd=tmp_path).strip())
+    assert demo.is_relative_to(installed.parents[1])
+    (recording,) = demo.glob("*-after-tests-*")
+    run(installed, "collect", recording, cwd=tmp_path)
+    shown = run(installed, "explain", "--exit-zero", cwd=tmp_path)
+    assert "raw DEGRADED, reported degraded, without tests HEALTHY" in shown
