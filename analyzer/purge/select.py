@@ -1,0 +1,300 @@
+"""Which documents are to be deleted: whole groups, and the reason for each that stays. Reads the store alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from analyzer.analysis.artifacts import Artifact, list_artifacts
+from analyzer.model import ROOT, Tier
+from analyzer.purge.references import Reference, closed, in_value, merged
+from analyzer.rules import RuleSet
+from analyzer.store import Frame
+from analyzer.units import age
+
+PURGEABLE = (Tier.CERTAIN, Tier.LIKELY)  # suspects and orphans never
+DEFAULT_IDLE_MS = 900_000
+NS_PER_MS = 1_000_000
+MAX_LEVELS = 8  # of owning references; the longest path has three
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the user wants deleted."""
+
+    tiers: tuple[Tier, ...] = (Tier.CERTAIN,)
+    idle_ms: int = DEFAULT_IDLE_MS  # nothing in a group may be younger
+    older_than_ms: int | None = None  # everything in a group must be older; None: off
+    tasks: tuple[str, ...] = ()  # only what belongs to these tasks; none: all
+    rules: tuple[str, ...] = ()  # only groups whose root one of these selected; none: all
+    excluded: frozenset[str] = frozenset()  # groups that hold one of these ids stay
+    ignored: frozenset[str] = frozenset()  # edges, "table.field", that may be left dangling
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One document of a group, as the store knows it."""
+
+    component: str
+    table: str
+    id: str
+    tier: Tier
+    rules: tuple[str, ...]
+    reason: str
+    via: str | None
+    level: int  # owning references between it and the root
+    touched_ms: float  # when it was created or changed last, at the latest
+    written_ns: int  # source time of the revision
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A root artifact and all that belongs to it."""
+
+    root: str
+    members: tuple[Member, ...]  # children first, the root last
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A group that stays."""
+
+    root: str
+    reason: str
+    referrer: Reference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What goes and what stays."""
+
+    groups: tuple[Group, ...]  # in the order in which they can go
+    blocked: tuple[Blocked, ...]
+    references: tuple[Reference, ...]  # from and to members of selected and blocked groups
+    unknown_targets: tuple[str, ...] = ()  # ids in members that are no documents: stored files, or long gone
+
+
+@dataclass
+class _Draft:
+    """Groups on their way to a selection."""
+
+    groups: dict[str, list[Member]]
+    blocked: dict[str, Blocked] = field(default_factory=dict)
+
+    def block(self, root: str, reason: str, referrer: Reference | None = None) -> None:
+        self.blocked.setdefault(root, Blocked(root, reason, referrer))
+
+    @property
+    def open(self) -> dict[str, list[Member]]:
+        return {root: members for root, members in self.groups.items() if root not in self.blocked}
+
+
+def select(
+    frame: Frame,
+    rules: RuleSet,
+    choice: Choice,
+    *,
+    at_ms: int | None = None,
+    discovered: Iterable[Reference] = (),
+    existing: Collection[str] = (),
+    touched_ms: Mapping[str, float] | None = None,
+) -> Selection:
+    """Choose groups among the artifacts of a prepared frame.
+
+    at_ms       the deployment's clock; default: the frame's
+    discovered  references that the store cannot know, as found in the documents themselves
+    existing    ids of documents that they refer to
+    touched_ms  when documents were written, where that is known better
+    """
+    artifacts = {item.id: item for item in list_artifacts(frame, choice.tiers) if item.tier in PURGEABLE}
+    owners = _owners(frame, rules, artifacts)
+    documents = _documents(frame, {*artifacts, *owners})
+    at_ms = frame.at_ms if at_ms is None else at_ms
+    draft = _Draft(_grouped(artifacts, owners, documents, touched_ms or {}))
+    references = {*_references(frame, documents), *discovered}
+    _narrow(draft, choice, references, at_ms)
+    real = {mark.id for mark in frame.marks() if mark.verdict == "real"}
+    for root, members in draft.groups.items():
+        _check_members(draft, root, members, real, choice, at_ms)
+    targets = {reference.target for reference in references if reference.id in documents} - documents.keys()
+    known = {*_documents(frame, targets), *existing}
+    _close(draft, references, known, {f"{edge.table}.{edge.field}" for edge in rules.edges}, choice.ignored)
+    return _selection(draft, references, sorted(targets - known))
+
+
+def _owners(frame: Frame, rules: RuleSet, artifacts: Mapping[str, Artifact]) -> dict[str, tuple[str, str]]:
+    """Follow owning references down; returns (table, owner) of each document that belongs to an artifact."""
+    by_task, by_message = list(rules.owned_by("tasks")), list(rules.owned_by("chatMessages"))
+    found: dict[str, tuple[str, str]] = {}
+    tasks = {item.id for item in artifacts.values() if item.table == "tasks"}
+    level = [item.id for item in artifacts.values() if item.component == ROOT]
+    for _ in range(MAX_LEVELS):
+        if not level:
+            return found
+        rows = frame.rows("purge/owned_documents", ids=level, task_tables=by_task, message_tables=by_message)
+        following = []
+        for table, id_, owner in sorted(rows, key=lambda row: (row[2] not in tasks, row)):  # a task before a message
+            if id_ not in found and id_ != owner:
+                found[id_] = (table, owner)
+                following.append(id_)
+        level = following
+    raise AssertionError("owning references go round in circles")
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    component: str
+    table: str
+    revision_ns: int
+    is_exact: bool
+    is_changed: bool
+    stamped_ms: float | None
+    leftovers: str | None
+
+    @property
+    def touched_ms(self) -> float:
+        """Return when it was touched last, at the latest.
+
+        A time of writing is exact in a live read. An export tells only that the document was there; what it says of
+        itself counts then, unless the store saw it change: then the time it was seen, which cannot be too early.
+        """
+        written_ms = self.revision_ns / NS_PER_MS
+        if self.is_exact or self.is_changed or self.stamped_ms is None:
+            return written_ms
+        return min(self.stamped_ms, written_ms)
+
+
+def _documents(frame: Frame, ids: Iterable[str]) -> dict[str, _Document]:
+    wanted = sorted(set(ids))
+    rows = frame.rows("purge/documents", ids=wanted) if wanted else []
+    return {row[2]: _Document(row[0], row[1], *row[3:]) for row in rows}
+
+
+def _grouped(
+    artifacts: Mapping[str, Artifact],
+    owners: Mapping[str, tuple[str, str]],
+    documents: Mapping[str, _Document],
+    touched_ms: Mapping[str, float],
+) -> dict[str, list[Member]]:
+    groups: dict[str, list[Member]] = {}
+    for id_, document in documents.items():
+        root, level = id_, 0
+        while root in owners:
+            root, level = owners[root][1], level + 1
+        artifact = artifacts.get(id_)
+        above = artifacts[root]
+        groups.setdefault(root, []).append(
+            Member(
+                component=document.component,
+                table=document.table,
+                id=id_,
+                tier=artifact.tier if artifact else above.tier,
+                rules=artifact.rules if artifact else ("owned-by-artifact",),
+                reason=artifact.reason if artifact else "it belongs to an artifact",
+                via=artifact.via if artifact else owners[id_][1],
+                level=level,
+                touched_ms=max(document.touched_ms, touched_ms.get(id_, 0))
+                if not touched_ms
+                else touched_ms.get(id_, document.touched_ms),
+                written_ns=document.revision_ns,
+            )
+        )
+    for members in groups.values():
+        members.sort(key=lambda member: (-member.level, member.table, member.id))
+    return groups
+
+
+def _references(frame: Frame, documents: Mapping[str, _Document]) -> set[Reference]:
+    """Return the references from and to documents that the store knows of."""
+    ids = sorted(documents)
+    if not ids:
+        return set()
+    found = {Reference(*row) for row in frame.rows("purge/references", ids=ids)}
+    own = ((d.component, d.table, id_, d.leftovers) for id_, d in documents.items() if d.leftovers)
+    for component, table, id_, text in [*frame.rows("purge/mentions", ids=ids), *own]:
+        for name, value in orjson.loads(text).items():
+            for path, target in in_value(name, value):
+                if target != id_ and (target in documents or id_ in documents):
+                    found.add(Reference(component, table, id_, path, target))
+    return found
+
+
+def _narrow(draft: _Draft, choice: Choice, references: Collection[Reference], at_ms: int) -> None:
+    """Leave out the groups that were not asked for; they are documents that stay like any other."""
+    of_task = {r.id for r in references if r.field == "taskId" and r.target in choice.tasks}
+    for root, members in list(draft.groups.items()):
+        ids = {member.id for member in members}
+        selected_by = members[-1].rules
+        is_wanted = (
+            (not choice.tasks or root in choice.tasks or root in of_task)
+            and (not choice.rules or bool(set(choice.rules) & set(selected_by)))
+            and not ids & choice.excluded
+            and (
+                choice.older_than_ms is None
+                or all(member.touched_ms <= at_ms - choice.older_than_ms for member in members)
+            )
+        )
+        if not is_wanted:
+            del draft.groups[root]
+
+
+def _check_members(
+    draft: _Draft, root: str, members: Sequence[Member], real: Collection[str], choice: Choice, at_ms: int
+) -> None:
+    for member in members:
+        if member.id in real:
+            draft.block(root, f"a person marked {member.table} {member.id} as real")
+        if member.component != ROOT:
+            draft.block(root, f"{member.id} is in the component {member.component}, where nothing is deleted")
+    newest = max(members, key=lambda member: (member.touched_ms, member.id))
+    if newest.touched_ms > at_ms - choice.idle_ms:
+        ago = age(max(at_ms - newest.touched_ms, 0))
+        draft.block(root, f"{newest.table} {newest.id} was created or changed {ago} ago: it may be in use")
+
+
+def _close(
+    draft: _Draft,
+    references: Collection[Reference],
+    known: Collection[str],
+    declared: Collection[str],
+    ignored: Collection[str],
+) -> None:
+    """Block what would leave a reference dangling, or has one to a document that stays and nobody declared."""
+    while True:
+        groups = {root: [member.id for member in members] for root, members in draft.open.items()}
+        going, dangling = closed(groups, references, ignored)
+        for item in dangling:
+            draft.block(item.root, item.reason, item.reference)
+        group_of = {member: root for root in going for member in groups[root]}
+        staying = {member.id for root, members in draft.groups.items() if root not in going for member in members}
+        before = len(draft.blocked)
+        for reference in sorted(references):
+            root = group_of.get(reference.id)
+            if root is None or reference.edge in declared or reference.edge in ignored:
+                continue
+            if reference.target in known or reference.target in staying:
+                fact = f"{reference.edge} is no declared edge, and refers to {reference.target}, which stays"
+                draft.block(root, fact, reference)
+        if len(draft.blocked) == before:
+            return
+
+
+def _selection(draft: _Draft, references: Collection[Reference], unknown: Sequence[str]) -> Selection:
+    groups = draft.open
+    steps = merged({root: [m.id for m in members] for root, members in groups.items()}, references)
+    found = []
+    for roots in steps:
+        members = sorted(
+            (member for root in roots for member in groups[root]),
+            key=lambda member: (
+                -member.level,
+                roots.index(member.id) if member.id in roots else -1,
+                member.table,
+                member.id,
+            ),
+        )
+        found.append(Group(members[-1].id, tuple(members)))
+    blocked = tuple(sorted(draft.blocked.values(), key=lambda item: item.root))
+    return Selection(tuple(found), blocked, tuple(sorted(set(references))), tuple(unknown))
