@@ -75,8 +75,8 @@ def documents_an_hour(series: Series, moments: Sequence[Moment]) -> Figure:
     if not any(tick.raw.counts.message_total + tick.raw.counts.workflow_total for tick in series.ticks):
         return empty(figure, "no message and no workflow in this time")
     panels = figure.subplots(2, 1, sharex=True)
-    _draw_hours(panels[0], series, "messages", _messages)
-    _draw_hours(panels[1], series, "workflows", _workflows)
+    _draw_hours(panels[0], series, "messages", messages)
+    _draw_hours(panels[1], series, "workflows", workflows)
     for axes in panels:
         _draw_moments(axes, moments, labelled=axes is panels[0])
         axes.set_xlim(_days(series.grid.first_ms - series.grid.step_ms), _days(series.grid.clocks[-1]))
@@ -173,13 +173,14 @@ def _draw_moments(axes: Axes, moments: Sequence[Moment], *, labelled: bool) -> N
             )
 
 
-def _messages(counts: Counts) -> tuple[int, int, int]:
+def messages(counts: Counts) -> tuple[int, int, int]:
     """Return how many completed, are open or ended otherwise, and failed."""
     done, failed = counts.message_completed, counts.message_failed
     return done, counts.message_total - done - failed, failed
 
 
-def _workflows(counts: Counts) -> tuple[int, int, int]:
+def workflows(counts: Counts) -> tuple[int, int, int]:
+    """Return how many completed, are open or ended otherwise, and failed."""
     done, failed = counts.workflow_completed, counts.workflow_failed
     return done, counts.workflow_total - done - failed, failed
 

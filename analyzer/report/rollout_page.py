@@ -37,7 +37,7 @@ class Extras:
 
     charts: tuple[Chart, ...]  # over time
     snapshots: tuple[Snapshot, ...]  # whose documents were used
-    log: tuple[Table, ...]  # the log's own tables, side by side
+    log: tuple[Block, ...]  # what a log says of itself
     reproduce: str  # a command line without secrets
     notes: tuple[str, ...] = ()
 
