@@ -182,8 +182,8 @@ def test_numbers_print_with_a_point_and_int64_depends_on_the_format(deployment: 
 
 
 def test_every_number_in_arguments_is_a_float64(deployment: Deployment, client: Client) -> None:
-    deployment.functions.query("x:type")(lambda call, args: type(args["n"]).__name__)
-    deployment.functions.query("x:int", {"n": "int64"})(lambda call, args: args["n"])
+    deployment.functions.query("x:type")(lambda _, args: type(args["n"]).__name__)
+    deployment.functions.query("x:int", {"n": "int64"})(lambda _, args: args["n"])
     assert client.value("x:type", {"n": 5}) == "float"
     assert client.value("x:type", {"n": {"$integer": "BQAAAAAAAAA="}}) == "int"
     assert "does not match validator" in client.error("x:int", {"n": 5})

@@ -64,8 +64,8 @@ def test_built_in_functions_never_appear(client: Client) -> None:
 
 
 def test_log_lines_are_objects_for_the_cli_and_strings_for_others(deployment: Deployment, client: Client) -> None:
-    deployment.functions.query("x:talk")(lambda call, args: call.log("hello"))
-    deployment.functions.action("x:act")(lambda call, args: call.log("hidden"))
+    deployment.functions.query("x:talk")(lambda call, _: call.log("hello"))
+    deployment.functions.action("x:act")(lambda call, _: call.log("hidden"))
     client.value("x:talk")
     client.call("x:act", endpoint="action")
     assert [entry["logLines"] for entry in entries(client)] == [["[LOG] 'hello'"], []]
