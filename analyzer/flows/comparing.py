@@ -1,0 +1,56 @@
+"""Compares two snapshots without any rollout: the time up to one with the time from it to a later one."""
+
+from __future__ import annotations
+
+from analyzer.analysis import checkpoints, compare, decompose, gates, judging
+from analyzer.analysis import verdict as v
+from analyzer.analysis.checkpoints import Judging
+from analyzer.analysis.compare import Windows
+from analyzer.analysis.rollout_plan import Plan
+from analyzer.errors import UsageError
+from analyzer.flows.rollouts import explained
+from analyzer.model import FilterName, Snapshot
+from analyzer.store import Store
+
+
+def compare_snapshots(store: Store, baseline: Snapshot, after: Snapshot, how: Judging, plan: Plan) -> v.RolloutReport:
+    """Compare the time up to one snapshot with the time from it to a later one, without any rollout.
+
+    raises  UsageError when the second is not later than the first, or of another deployment
+    """
+    if baseline.deployment.name != after.deployment.name or after.as_of_ms <= baseline.as_of_ms:
+        raise UsageError(
+            f"snapshot {after.id} is not later than snapshot {baseline.id} of the same deployment", hint="swap them"
+        )
+    frame = checkpoints.prepared(store, after, None, how)
+    t0 = baseline.as_of_ms
+    first_ms = frame.rows("compare/first_document")[0][0]
+    from_ms = t0 if first_ms is None else min(t0, max(int(first_ms), t0 - plan.baseline_ms))
+    windows = Windows(from_ms, t0, t0, after.as_of_ms)
+    tally = compare.tally(frame, windows, how.filter)
+    parts = decompose.decompose(frame)
+    metrics = judging.judge(tally, plan, plan.alpha)
+    decision = gates.decide(metrics)
+    others = tuple(checkpoints.with_filter(frame, windows, name, plan, plan.alpha) for name in FilterName)
+    return v.RolloutReport(
+        deployment=after.deployment.name,
+        rollout=None,
+        baseline=v.Span(baseline.label, (after.id,), from_ms if from_ms < t0 else None, t0 if from_ms < t0 else None),
+        after=v.Span(after.label, (after.id,), t0, after.as_of_ms),
+        verdict=decision.verdict,
+        action=gates.ACTIONS[decision.verdict],
+        reason_code=decision.reason_code,
+        reason=decision.reason,
+        alpha=v.Alpha(plan.alpha, plan.alpha, (plan.alpha,), 0),
+        gates=decision.gates,
+        metrics=metrics,
+        checkpoints=(),
+        filter=v.FilterAccount(how.filter, dict(tally.excluded), others),
+        decomposition=parts,
+        explain=explained(store, after, None, how),
+        explain_before=explained(store, baseline, None, how),
+        smoke_tests=(),
+        rollback=(),
+        findings=(),
+        warnings=("Before and after differ in time as well: what else changed then cannot be told apart.",),
+    )

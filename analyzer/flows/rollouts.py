@@ -1,0 +1,337 @@
+"""Rollouts from start to verdict: recorded from logs and plans, judged at their planned looks, reported."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analyzer.analysis import checkpoints, compare, cross_checks, decompose, gates, rollout_checks
+from analyzer.analysis import rollout as rollouts
+from analyzer.analysis import verdict as v
+from analyzer.analysis.changes import Change
+from analyzer.analysis.checkpoints import Judged, Judging, Look
+from analyzer.analysis.compare import Windows
+from analyzer.analysis.explain import Explanation
+from analyzer.analysis.rollout import Rollout
+from analyzer.analysis.rollout_log import log_findings
+from analyzer.analysis.smoke import judge_smoke_test
+from analyzer.analysis.verdict import Verdict
+from analyzer.errors import NoData, UsageError
+from analyzer.flows.explaining import explain_snapshot, flag_changes
+from analyzer.model import FilterName, Finding, Snapshot
+from analyzer.store import Store
+
+NO_ROLLOUT_HINT = (
+    "record one with `analyzer rollout import LOG.md` or `analyzer rollout start --flag NAME`, "
+    "or collect snapshots before and after a flag changes"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A rollout with the snapshots of its deployment."""
+
+    rollout: Rollout
+    snapshots: tuple[Snapshot, ...]  # oldest first; () where nothing was collected
+
+
+def open_rollout(store: Store, *, deployment: str | None = None, rollout_id: int | None = None) -> Opened:
+    """Return one rollout: the one asked for, the newest recorded, or what flag changes between snapshots tell of.
+
+    raises  UsageError for an unknown number or where several deployments fit; NoData where there is no rollout at all
+    """
+    stored = store.rollouts.all(deployment)
+    if rollout_id is not None:
+        chosen = next((s for s in stored if s.id == rollout_id), None)
+        if chosen is None:
+            known = ", ".join(str(s.id) for s in stored) or "none"
+            raise UsageError(f"there is no rollout {rollout_id}", hint=f"recorded: {known}")
+    else:
+        names = {s.deployment for s in stored}
+        if len(names) > 1:
+            raise UsageError(
+                f"{store.path} holds rollouts of {len(names)} deployments",
+                hint=f"choose one with --deployment: {', '.join(sorted(names))}",
+            )
+        chosen = stored[-1] if stored else None
+    if chosen is not None:
+        snapshots = store.snapshots(chosen.deployment)
+        changes = flag_changes(store, snapshots[-1]) if snapshots else ()
+        return Opened(rollouts.from_stored(chosen, snapshots, changes), snapshots)
+    return _collected(store, deployment)
+
+
+def _collected(store: Store, deployment: str | None) -> Opened:
+    if not store.snapshots(deployment):
+        raise NoData("there is no rollout in the store", hint=NO_ROLLOUT_HINT)
+    newest = store.snapshot(None, deployment)
+    found = rollouts.from_collected(newest.deployment.name, flag_changes(store, newest))
+    if found is None:
+        raise NoData("no rollout is recorded, and no flag changed between snapshots", hint=NO_ROLLOUT_HINT)
+    return Opened(found, store.snapshots(newest.deployment.name))
+
+
+def choose_change(rollout: Rollout, number: int | None = None) -> Change | None:
+    """Return one change of a rollout, by default the last; None where nothing was flipped.
+
+    raises  UsageError for a number that it does not have
+    """
+    if number is None:
+        return rollout.changes[-1] if rollout.changes else None
+    chosen = next((change for change in rollout.changes if change.number == number), None)
+    if chosen is None:
+        raise UsageError(f"there is no change {number}", hint=f"the rollout has {len(rollout.changes)}")
+    return chosen
+
+
+def judge_looks(
+    store: Store, opened: Opened, change: Change, how: Judging, *, until: str | None = None
+) -> tuple[Judged, ...]:
+    """Judge the planned looks at a change, earliest first; one that failed is not undone by a later one.
+
+    until  label of the last look to judge; None for all
+    """
+    wrong = _not_in_force(opened, change)
+    found: list[Judged] = []
+    for look in checkpoints.planned_looks(opened.rollout, change, opened.snapshots):
+        failed = [judged.look.label for judged in found if judged.result.reason_code == "guardrail_regression"]
+        found.append(
+            checkpoints.judge_look(store, opened.rollout, change, look, how, invalid=wrong, failed_before=failed)
+        )
+        if look.label == until:
+            break
+    return tuple(found)
+
+
+def _not_in_force(opened: Opened, change: Change) -> tuple[str, ...]:
+    """Say which flags of a change the snapshots show to be as they were: then there is no change to judge."""
+    flips = {(flip.phase, flip.flag): flip for flip in change.flips}
+    checks = [c for p in rollout_checks.phase_results(opened.rollout, opened.snapshots) for c in p.flags]
+    return tuple(
+        c.text
+        for c in checks
+        if c.ok is False
+        and (flip := flips.get((c.phase, c.flag)))
+        and rollouts.is_on(c.flag, c.after) != rollouts.is_on(c.flag, flip.value)
+    )
+
+
+def choose_look(judged: Sequence[Judged], label: str | None = None) -> Judged:
+    """Return one look: the one asked for, else the last that a snapshot reaches, else the first.
+
+    raises  UsageError for a label that the plan does not have
+    """
+    if label is not None:
+        chosen = next((j for j in judged if j.look.label == label), None)
+        if chosen is None:
+            raise UsageError(
+                f"the plan has no checkpoint {label!r}", hint=f"valid: {', '.join(j.look.label for j in judged)}"
+            )
+        return chosen
+    reached = [j for j in judged if j.look.snapshot is not None]
+    return reached[-1] if reached else judged[0]
+
+
+def report(
+    store: Store, opened: Opened, how: Judging, *, change_no: int | None = None, label: str | None = None
+) -> v.RolloutReport:
+    """Report on one change of a rollout at one of its looks.
+
+    change_no  number of the change; None for the last
+    label      of the look; None for the last that a snapshot reaches
+    """
+    rollout, snapshots = opened.rollout, opened.snapshots
+    change = choose_change(rollout, change_no)
+    if change is None:
+        return _nothing_flipped(store, opened, how)
+    looks = judge_looks(store, opened, change, how)
+    chosen = choose_look(looks, label)
+    others = [
+        judged
+        for other in rollout.changes
+        if other.number != change.number
+        for judged in judge_looks(store, opened, other, how)
+    ]
+    every = tuple(j.result for j in sorted((*others, *looks), key=lambda j: (j.look.change, j.look.offset_ms)))
+    account, parts, extra = _look_closer(store, opened, chosen, how)
+    explained_after = explained(store, chosen.look.snapshot, chosen.look.health_at_ms, how)
+    before = next((s for s in reversed(snapshots) if s.as_of_ms <= change.start_ms), None)
+    shares = rollout.plan.shares
+    windows = chosen.windows
+    return v.RolloutReport(
+        deployment=rollout.deployment,
+        rollout=_info(opened, change),
+        baseline=_span("before", chosen.look, windows, after=False),
+        after=_span(chosen.look.label, chosen.look, windows, after=True),
+        verdict=chosen.decision.verdict,
+        action=gates.ACTIONS[chosen.decision.verdict],
+        reason_code=chosen.decision.reason_code,
+        reason=chosen.decision.reason,
+        alpha=v.Alpha(rollout.plan.alpha, chosen.look.alpha, shares, sum(j.look.snapshot is None for j in looks)),
+        gates=chosen.decision.gates,
+        metrics=chosen.metrics,
+        checkpoints=every,
+        filter=account,
+        decomposition=parts,
+        explain=explained_after,
+        explain_before=explained(store, before, None, how),
+        smoke_tests=smoke_tests(store, opened),
+        rollback=rollouts.undo_commands(rollout, snapshots),
+        findings=(*findings(store, opened), *_failed_changes(others), *extra),
+        warnings=(*chosen.warnings, *_confounded(change)),
+    )
+
+
+def _look_closer(
+    store: Store, opened: Opened, chosen: Judged, how: Judging
+) -> tuple[v.FilterAccount, tuple[v.Part, ...], tuple[Finding, ...]]:
+    """Take the chosen look apart: by group, under every filter and, in full, against its own baseline."""
+    if chosen.look.snapshot is None or chosen.windows is None or chosen.tally is None:
+        return v.FilterAccount(how.filter, {}, ()), (), ()
+    plan, alpha, windows = opened.rollout.plan, chosen.look.alpha, chosen.windows
+    frame = checkpoints.prepared(store, chosen.look.snapshot, None, how)
+    compare.tally(frame, windows, how.filter, [flip.at_ms for flip in opened.rollout.flips])
+    parts = decompose.decompose(frame, rollouts.flag_periods(opened.rollout))
+    others = [checkpoints.with_filter(frame, windows, name, plan, alpha) for name in FilterName]
+    found: tuple[Finding, ...] = ()
+    if how.full:
+        found = cross_checks.cross_checks(frame, windows, chosen, how.filter, plan)
+        others += checkpoints.by_rule(frame, windows, plan, alpha)
+    found += _sensitive(others, chosen, how.filter)
+    return v.FilterAccount(how.filter, dict(chosen.tally.excluded), tuple(others)), parts, found
+
+
+def _sensitive(others: Sequence[v.FilterVerdict], chosen: Judged, filter_name: FilterName) -> tuple[Finding, ...]:
+    differing = [other for other in others if other.filter != filter_name and other.verdict is not _counted(chosen)]
+    if not differing:
+        return ()
+    shown = ", ".join(f"{other.verdict.value} with {other.filter}" for other in differing)
+    text = f"The verdict depends on what is left out as tests' leftovers: {shown}."
+    return (Finding("filter-decides", text, {other.filter: other.verdict.value for other in differing}),)
+
+
+def _counted(chosen: Judged) -> Verdict:
+    """Return what the counts of a look say by themselves, whatever earlier looks said."""
+    return gates.decide(chosen.metrics).verdict
+
+
+def _failed_changes(others: Sequence[Judged]) -> tuple[Finding, ...]:
+    failed = [j for j in others if j.decision.verdict is Verdict.FAIL]
+    return tuple(
+        Finding("other-change-failed", f"Change {j.look.change} failed at {j.look.label}.", {"change": j.look.change})
+        for _, group in itertools.groupby(failed, key=lambda j: j.look.change)
+        for j in itertools.islice(group, 1)
+    )
+
+
+def _confounded(change: Change) -> tuple[str, ...]:
+    warnings = ["Before and after differ in time as well: what else changed then cannot be told apart from the flags."]
+    if change.not_separable:
+        flags = ", ".join(dict.fromkeys(flip.flag for flip in change.flips))
+        warnings.append(f"{flags} changed too close together to be told apart: they share one verdict.")
+    return tuple(warnings)
+
+
+def findings(store: Store, opened: Opened) -> tuple[Finding, ...]:
+    """Return what a log says against itself and against the data, and which flags changed unannounced."""
+    rollout, snapshots = opened.rollout, opened.snapshots
+    checks = [c for p in rollout_checks.phase_results(rollout, snapshots) for c in p.flags if c.ok is False]
+    return (
+        *(log_findings(rollout.log) if rollout.log else ()),
+        *rollout_checks.contradictions(store, rollout, snapshots),
+        *(Finding("flag-not-as-recorded", c.text, {"flag": c.flag, "phase": c.phase}) for c in checks),
+        *(rollout_checks.unannounced(rollout, snapshots) if rollout.id is not None else ()),
+    )
+
+
+def smoke_tests(store: Store, opened: Opened) -> tuple[v.SmokeResult, ...]:
+    """Judge every smoke test of a rollout by what became of its task."""
+    rollout, snapshots = opened.rollout, opened.snapshots
+    if rollout.log:
+        return tuple(
+            judge_smoke_test(
+                store,
+                snapshots,
+                test.task_id,
+                title=test.title,
+                claimed=test.status.state if test.status else "",
+                at_ms=test.at.ms if test.at else None,
+            )
+            for test in rollout.log.smoke_tests
+        )
+    start_ms = rollout.flips[0].at_ms if rollout.flips else None
+    return tuple(
+        judge_smoke_test(store, snapshots, task_id, title="", claimed="", at_ms=start_ms)
+        for task_id in rollout.plan.smoke_tests
+    )
+
+
+def explained(store: Store, snapshot: Snapshot | None, at_ms: int | None, how: Judging) -> Explanation | None:
+    """Explain health at one clock; None without a snapshot."""
+    if snapshot is None:
+        return None
+    return explain_snapshot(
+        store,
+        snapshot,
+        at_ms=at_ms,
+        policy=how.policy,
+        filter_name=how.filter,
+        rules=how.rules,
+        lists=how.lists,
+        now_ms=how.now_ms,
+    )
+
+
+def _info(opened: Opened, change: Change | None) -> v.RolloutInfo:
+    rollout = opened.rollout
+    return v.RolloutInfo(
+        id=rollout.id,
+        title=rollout.title,
+        source=rollout.source,
+        plan_hash=rollout.plan_hash,
+        plan_version=rollout.plan_version,
+        started_ms=rollout.flips[0].at_ms if rollout.flips else None,
+        change=change.number if change else None,
+        changes=len(rollout.changes),
+        phases=rollout_checks.phase_results(rollout, opened.snapshots),
+        acceptances=rollout.acceptances,
+    )
+
+
+def _span(label: str, look: Look, windows: Windows | None, *, after: bool) -> v.Span:
+    ids = (look.snapshot.id,) if look.snapshot else ()
+    if windows is None:
+        return v.Span(label, ids, None, None)
+    if after:
+        return v.Span(label, ids, windows.after_from_ms, windows.after_to_ms)
+    if windows.base_from_ms >= windows.base_to_ms:
+        return v.Span(label, (), None, None)
+    return v.Span(label, ids, windows.base_from_ms, windows.base_to_ms)
+
+
+def _nothing_flipped(store: Store, opened: Opened, how: Judging) -> v.RolloutReport:
+    rollout = opened.rollout
+    text = "No flag flip of the rollout has a time, so there is no before and after."
+    return v.RolloutReport(
+        deployment=rollout.deployment,
+        rollout=_info(opened, None),
+        baseline=v.Span("before", (), None, None),
+        after=v.Span("after", (), None, None),
+        verdict=Verdict.NO_DATA,
+        action="hold",
+        reason_code="nothing_flipped",
+        reason=text,
+        alpha=None,
+        gates=(),
+        metrics=(),
+        checkpoints=(),
+        filter=v.FilterAccount(how.filter, {}, ()),
+        decomposition=(),
+        explain=None,
+        explain_before=None,
+        smoke_tests=smoke_tests(store, opened),
+        rollback=rollouts.undo_commands(rollout, opened.snapshots),
+        findings=findings(store, opened),
+        warnings=(),
+    )
