@@ -101,7 +101,7 @@ def test_every_module_lies_in_a_layer() -> None:
 
 
 def test_no_file_and_no_function_grows_past_reading() -> None:
-    long = [path for path, tree in modules() if tree.body and (tree.body[-1].end_lineno or 0) > 350]
+    long = [path for path, tree in modules() if tree.body and (tree.body[-1].end_lineno or 0) > 400]
     long += [
         f"{path}:{node.name}"
         for path, tree in modules()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
@@ -71,6 +72,9 @@ class AnalyzerGroup(click.Group):
         is_debugging = "--debug" in words  # wherever it stands: people add it to the end of what failed
         words = [word for word in words if word != "--debug"]
         name = prog_name or "analyzer"
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character gets its escape, not a crash
+                stream.reconfigure(errors="backslashreplace")
         try:
             self._main_shell_completion(extra, name)
             with self.make_context(name, words, **extra) as ctx:

@@ -187,6 +187,12 @@ def test_the_package_runs_as_a_module_and_as_a_script() -> None:
         assert shown.stdout.startswith("analyzer ")
 
 
+def test_a_terminal_without_a_character_gets_its_escape() -> None:
+    narrow = os.environ | {"PYTHONIOENCODING": "latin-1", "ANALYZER_DB": "東.duckdb"}
+    shown = subprocess.run([sys.executable, "-m", "analyzer"], env=narrow, capture_output=True, text=True, check=True)
+    assert "\\u6771.duckdb" in shown.stdout
+
+
 def test_a_reader_who_leaves_early_ends_the_command_quietly_and_not_with_0() -> None:
     code = "import sys; from analyzer import cli; cli.COMMANDS['endless'] = 'tests.cli.commands_that_fail:endless'"
     root = str(Path(__file__).parents[2])
