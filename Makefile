@@ -34,7 +34,7 @@ test: $(VENV)/.installed  ## run every test that needs nothing but this folder
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not external"
 
 test-external: $(VENV)/.installed  ## run the tests that need a browser, npm or a JVM, and say what was left out
-	@$(BIN)/python tests/external.py
+	@$(BIN)/python tests/run_external.py
 
 check: $(VENV)/.installed  ## format, lint, types, import contracts, docs drift; changes nothing
 	$(BIN)/ruff format --check .
