@@ -99,8 +99,11 @@ def split(metric: str, dimension: str, groups: Sequence[Group]) -> list[Part]:
 
 
 def _suspicion(group: Group, groups: Sequence[Group]) -> float | None:
-    """Give the exact p that a group got worse; one without documents before is held against the whole baseline."""
-    if not group.n_after:
+    """Give the exact p that a group got worse; one without documents before is held against the whole baseline.
+
+    A group that holds every document after the change is no suspect: blaming it says nothing.
+    """
+    if not group.n_after or group.n_after == sum(g.n_after for g in groups):
         return None
     if group.n_base:
         return stats.fisher_harm(group.k_after, group.n_after, group.k_base, group.n_base)

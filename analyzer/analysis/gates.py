@@ -44,7 +44,7 @@ def decide(
     failed_before  labels of earlier looks of the same change that failed
     """
     guardrails, signals = of_role(metrics, "guardrail"), of_role(metrics, "signal")
-    gates = (
+    gates: tuple[v.Gate, ...] = (
         _gate(
             "valid-run", bool(invalid), (Verdict.INVALID, "invalid_run"), " ".join(invalid), "The comparison is valid."
         ),
@@ -54,8 +54,10 @@ def decide(
         _regression(guardrails, failed_before),
         _sample(guardrails),
         _signals(signals),
-        v.Gate("person", True, Verdict.PASS, "no_harm_seen", "No harm seen; a person decides."),
     )
+    harmless = not any(gate.applies for gate in gates)
+    text = f"No harm seen in {len(guardrails)} guardrails; a person decides." if harmless else "A person decides."
+    gates = (*gates, v.Gate("person", True, Verdict.PASS, "no_harm_seen", text))
     winner = next(gate for gate in gates if gate.applies)
     return Decision(winner.verdict, winner.reason_code, winner.text, gates)
 
@@ -130,6 +132,6 @@ def _signals(signals: Sequence[v.MetricResult]) -> v.Gate:
         "signals",
         bool(moved),
         (Verdict.INCONCLUSIVE, "signal_moved"),
-        f"Guardrails hold, but a signal moved: look at it. {text}",
+        f"A signal moved: look at it. {text}",
         f"Signals hold: {_named(signals)}." if signals else "The plan has no signals.",
     )

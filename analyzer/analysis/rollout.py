@@ -66,24 +66,30 @@ def from_stored(
     flag_changes  what was collected; dates the flips of a rollout that was started by hand
     """
     plan = plan_from_json(stored.plan.json)
-    log = None
     if stored.log_source is not None:
-        log = parse_log(stored.log_source, where=stored.log_name or "")
-        flips = log_flips(log)
+        found = of_log(parse_log(stored.log_source, where=stored.log_name or ""), stored.deployment, snapshots, plan)
     else:
-        flips = tuple(_started_flips(plan, stored.plan.starts_ms, stored.created_at_ms, flag_changes))
-    exact = [_dated(flip, snapshots) for flip in flips]
-    return Rollout(
-        stored.id,
-        stored.deployment,
-        stored.title,
-        plan,
-        stored.plan.hash,
-        stored.plan.version,
-        group_flips(exact, plan.checkpoints_ms[0]),
-        log,
-        tuple(Acceptance(a.actor, a.because, a.verdict, a.accepted_at_ms) for a in stored.acceptances),
+        flips = _started_flips(plan, stored.plan.starts_ms, stored.created_at_ms, flag_changes)
+        changes = group_flips([_dated(flip, snapshots) for flip in flips], plan.checkpoints_ms[0])
+        found = Rollout(None, stored.deployment, stored.title, plan, plan.hash, 1, changes, None)
+    return replace(
+        found,
+        id=stored.id,
+        title=stored.title,
+        plan_hash=stored.plan.hash,
+        plan_version=stored.plan.version,
+        acceptances=tuple(Acceptance(a.actor, a.because, a.verdict, a.accepted_at_ms) for a in stored.acceptances),
     )
+
+
+def of_log(log: RolloutLog, deployment: str, snapshots: Sequence[Snapshot], plan: Plan | None = None) -> Rollout:
+    """Return the rollout that a log tells of.
+
+    plan  None for the one that the log lays down
+    """
+    plan = plan or from_log(log)
+    flips = [_dated(flip, snapshots) for flip in log_flips(log)]
+    return Rollout(None, deployment, log.title, plan, plan.hash, 1, group_flips(flips, plan.checkpoints_ms[0]), log)
 
 
 def from_collected(deployment: str, flag_changes: Sequence[FlagChange]) -> Rollout | None:

@@ -14,7 +14,7 @@ from analyzer.analysis.checkpoints import Judged, Judging, Look
 from analyzer.analysis.compare import Windows
 from analyzer.analysis.explain import Explanation
 from analyzer.analysis.rollout import Rollout
-from analyzer.analysis.rollout_log import log_findings
+from analyzer.analysis.rollout_log import RolloutLog, log_findings
 from analyzer.analysis.smoke import judge_smoke_test
 from analyzer.analysis.verdict import Verdict
 from analyzer.errors import NoData, UsageError
@@ -60,6 +60,31 @@ def open_rollout(store: Store, *, deployment: str | None = None, rollout_id: int
         changes = flag_changes(store, snapshots[-1]) if snapshots else ()
         return Opened(rollouts.from_stored(chosen, snapshots, changes), snapshots)
     return _collected(store, deployment)
+
+
+def open_log(store: Store, log: RolloutLog, deployment: str | None = None) -> Opened:
+    """Return the rollout that a log tells of, recorded or not, with what was collected of its deployment.
+
+    deployment  None for the one that the log's URL names, else the only one in the store
+    """
+    name = deployment_of(store, log, deployment)
+    snapshots = store.snapshots(name)
+    return Opened(rollouts.of_log(log, name, snapshots), snapshots)
+
+
+def deployment_of(store: Store, log: RolloutLog | None, deployment: str | None = None) -> str:
+    """Return which deployment is meant: the one asked for, the log's, or the only one in the store.
+
+    raises  UsageError where nothing says which
+    """
+    names = sorted({snapshot.deployment.name for snapshot in store.snapshots()})
+    found = deployment or (log.deployment_name if log else None) or (names[0] if len(names) == 1 else None)
+    if found is None:
+        raise UsageError(
+            "nothing says which deployment this rollout is of",
+            hint=f"name it with --deployment{': ' + ', '.join(names) if names else ''}",
+        )
+    return found
 
 
 def _collected(store: Store, deployment: str | None) -> Opened:
