@@ -275,7 +275,7 @@ def judge(counts: Counts, policy: Policy, unknown: Sequence[Unknown] = ()) -> Ju
 
 
 def judged_documents(counts: Counts, policy: Policy) -> int:
-    """Return how many documents there are to judge: in the window, and stuck ones of any age where a rule limits them."""
+    """Return how many documents there are to judge: in the window, and stuck ones where a rule limits them."""
     limited = {rule.id for rule in policy.rules}
     stuck_messages = counts.stuck_messages if "stuck_messages" in limited else 0
     stuck_workflows = counts.stuck_workflows if "stuck_workflows" in limited else 0

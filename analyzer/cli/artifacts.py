@@ -33,7 +33,13 @@ def artifacts() -> None:
 @options.settings("db", "deployment", "wait")
 @options.snapshot
 @options.at
-@click.option("--tier", "tiers", type=click.Choice([tier.value for tier in Tier]), multiple=True, help="Only this tier; may be repeated.")
+@click.option(
+    "--tier",
+    "tiers",
+    type=click.Choice([tier.value for tier in Tier]),
+    multiple=True,
+    help="Only this tier; may be repeated.",
+)
 @click.option("--limit", type=click.IntRange(min=0), help=f"At most so many. Default: all; as text {TEXT_LIMIT}.")
 @options.output_format("text", "json", "csv")
 def list_(

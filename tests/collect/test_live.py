@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from analyzer.collect.live import LiveOptions, collect_live
 from analyzer.convex import target as targets
-from analyzer.convex.traffic import Limits
 from analyzer.convex.connection import Options, connect
 from analyzer.convex.retry import Policy
 from analyzer.convex.target import Choice
+from analyzer.convex.traffic import Limits
 from analyzer.errors import AnalyzerError
 from analyzer.model import CollectResult
 from analyzer.sources.live import LiveSource
