@@ -59,8 +59,8 @@ class Chosen:
         total_s  time limit for everything; None: none
         """
         from analyzer.convex import urls
-        from analyzer.convex.client import Limits
         from analyzer.convex.connection import Options
+        from analyzer.convex.traffic import Limits
 
         return Options(
             limits=Limits(total_s=total_s),

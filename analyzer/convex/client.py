@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import logging
 import ssl
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -28,7 +26,8 @@ from analyzer.convex import outages, refusals, urls
 from analyzer.convex.keys import Key
 from analyzer.convex.outages import Outage
 from analyzer.convex.refusals import Asked, Failure
-from analyzer.convex.retry import Policy, Repeat, Timing
+from analyzer.convex.retry import Repeat, Timing
+from analyzer.convex.traffic import ClosedError, Limits, OutOfTimeError, Traffic
 from analyzer.errors import ConfigError, SourceInvalid
 
 FUNCTION_FAILED_STATUS = 560  # accepted like 200; it carries the same body
@@ -37,21 +36,6 @@ JSON = "application/json"
 
 for _library_name in ("httpx", "httpcore"):  # at lower levels they write what the server sent, which may hold the key
     logging.getLogger(_library_name).setLevel(logging.WARNING)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much, how long and how often."""
-
-    at_once: int = 4  # requests; the platform serves 16 queries at a time, and other clients are there too
-    connect_s: float = 10.0
-    silence_s: float = 90.0  # without a byte; a long poll is silent for up to 60 s
-    request_s: float = 330.0  # one body, from first to last byte; the server itself cuts at 300 s
-    total_s: float | None = None  # the whole life of the client; None: no limit
-    body_bytes: int = (
-        256 * outages.MIB
-    )  # of one answer, unpacked; the largest page the platform makes is 64 MiB of documents
-    policy: Policy = field(default_factory=Policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +77,11 @@ class Client:
         self.origin = urls.origin(origin, "the URL", is_insecure_allowed=is_insecure_allowed)
         self.key = key
         self.limits = limits or Limits()
-        self.requests_sent = 0  # tries, repeats included
         self._timing = timing or Timing()
-        self._started_s = self._timing.monotonic_s()
-        self._slots = threading.BoundedSemaphore(self.limits.at_once)
-        self._counting = threading.Lock()
-        self._is_closed = False
         is_tls = self.origin.startswith("https:")
         trust = _trust(ca_file) if is_tls else False  # loading certificates takes longer than a request
         self._http = _library(key, self.limits.at_once, proxy if is_tls else None, trust)
+        self._traffic = Traffic(self.limits, self._timing, self._http.close)
 
     def __enter__(self) -> Self:
         return self
@@ -109,10 +89,14 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def requests_sent(self) -> int:
+        """Requests so far, repeats included."""
+        return self._traffic.sent
+
     def close(self) -> None:
-        """Let go of the connections; what is under way in other threads ends with an error."""
-        self._is_closed = True
-        self._http.close()
+        """Send nothing more, and wait for nothing: what other threads still wait for is finished there."""
+        self._traffic.close()
 
     # ---- reading -----------------------------------------------------------------------------------------------
 
@@ -207,7 +191,7 @@ class Client:
             if not isinstance(outcome, Failure):
                 return outcome[0]
             wait_s = policy.wait_s(repeat, outcome.repeat, is_change, timing.draw())
-            if wait_s is None or wait_s >= self._left_s():
+            if wait_s is None or wait_s >= self._traffic.left_s():
                 if is_change and outcome.leaves_change_unknown:
                     raise outages.lost(outcome.error)
                 raise outcome.error
@@ -218,16 +202,12 @@ class Client:
         """Send once. Errors are returned and not raised, so that none of them is chained to one of the library's."""
         asked = self.asked(call.what, call.permission)
         try:
-            with self._slot(), self._stream(call) as response:
+            with self._traffic.slot(), self._stream(call) as response:
                 body = self._body(response, asked)
         except httpx.HTTPError as error:
             return _broken(error, asked)
-        except httpx.InvalidURL:
-            return outages.failure(Outage.UNSENDABLE, asked, Repeat.NEVER)
-        except RuntimeError:
-            if not self._is_closed:
-                raise
-            return outages.failure(Outage.CLOSED, asked, Repeat.NEVER)
+        except (OutOfTimeError, ClosedError, httpx.InvalidURL) as error:
+            return outages.failure(_UNSENT[type(error)], asked, Repeat.NEVER)
         if isinstance(body, Failure):
             return replace(body, is_lost=True)
         content_type = response.headers.get("content-type", "")
@@ -249,9 +229,7 @@ class Client:
             return replace(refusals.not_json(asked, content_type, body), is_lost=True)
 
     def _stream(self, call: _Call) -> Any:
-        with self._counting:
-            self.requests_sent += 1
-        limits, left_s = self.limits, max(self._left_s(), 0.001)
+        limits, left_s = self.limits, max(self._traffic.left_s(), 0.001)
         return self._http.stream(
             call.method,
             self.origin + call.path,
@@ -267,7 +245,7 @@ class Client:
         declared = response.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > allowed:
             return outages.too_big(asked, allowed)
-        end_s = self._timing.monotonic_s() + min(self.limits.request_s, self._left_s())
+        end_s = self._timing.monotonic_s() + min(self.limits.request_s, self._traffic.left_s())
         chunks: list[bytes] = []
         size = 0
         for chunk in response.iter_bytes():
@@ -279,33 +257,14 @@ class Client:
                 return outages.failure(Outage.SLOW, asked, Repeat.READS)
         return b"".join(chunks)
 
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        left_s = self._left_s()
-        if left_s <= 0 or not self._slots.acquire(timeout=min(left_s, threading.TIMEOUT_MAX)):
-            raise _OutOfTimeError
-        try:
-            yield
-        finally:
-            self._slots.release()
 
-    def _left_s(self) -> float:
-        """Return what is left of the client's time."""
-        if self.limits.total_s is None:
-            return float("inf")
-        return self.limits.total_s - (self._timing.monotonic_s() - self._started_s)
-
-
-class _OutOfTimeError(httpx.TimeoutException):
-    """The client's whole time is used up; nothing was sent."""
-
-    def __init__(self) -> None:
-        super().__init__("out of time")
-
-
+_UNSENT: Mapping[type[Exception], Outage] = {
+    OutOfTimeError: Outage.OUT_OF_TIME,
+    ClosedError: Outage.CLOSED,
+    httpx.InvalidURL: Outage.UNSENDABLE,
+}
 # Which of the library's errors means what; the first that fits. Nothing was sent where it says ALWAYS.
 _OUTAGES: Sequence[tuple[type[httpx.HTTPError], Outage, Repeat]] = (
-    (_OutOfTimeError, Outage.OUT_OF_TIME, Repeat.NEVER),
     (httpx.ConnectError, Outage.UNREACHABLE, Repeat.ALWAYS),
     (httpx.ConnectTimeout, Outage.UNREACHABLE, Repeat.ALWAYS),
     (httpx.PoolTimeout, Outage.SILENT, Repeat.ALWAYS),

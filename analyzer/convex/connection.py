@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Self
 
 from analyzer.convex import identity
-from analyzer.convex.client import Client, Limits
+from analyzer.convex.client import Client
 from analyzer.convex.identity import Identity, KeyPowers
 from analyzer.convex.keys import Key
 from analyzer.convex.retry import Timing
 from analyzer.convex.target import Target
+from analyzer.convex.traffic import Limits
 from analyzer.errors import UsageError
 from analyzer.model import Deployment
 

@@ -6,9 +6,8 @@ from enum import Enum
 
 from analyzer.convex.refusals import Asked, Failure
 from analyzer.convex.retry import Repeat
+from analyzer.convex.traffic import MIB
 from analyzer.errors import OutcomeUnknown, SourceError, SourceInvalid, SourceUnreachable
-
-MIB = 2**20
 
 
 class Outage(Enum):

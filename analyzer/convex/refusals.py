@@ -42,6 +42,7 @@ _REQUEST_ID = re.compile(r"^\[Request ID: [^\]]*\]\s*")
 _ACTION = re.compile(r"deployment:[a-z_A-Z:]+")
 _PAUSED = re.compile(r"Cannot run functions while this deployment is (paused|disabled|suspended)")
 _MISSING = re.compile(r"Could not find (public |internal )?function for")
+_NOT_PERMITTED = re.compile(r"You do not have permission to perform this operation")
 _WRONG_KIND = re.compile(r"Trying to execute \S+ as \w+, but it is defined as (\w+)")
 
 
@@ -138,10 +139,12 @@ def unexpected(asked: Asked, expected: str) -> SourceInvalid:
     )
 
 
-def from_function(asked: Asked, answer: dict[str, Any]) -> FunctionFailed:
+def from_function(asked: Asked, answer: dict[str, Any]) -> FunctionFailed | ServerRefused:
     """Explain `"status": "error"`, which comes with HTTP 200."""
     message = _REQUEST_ID.sub("", str(answer.get("errorMessage", "")))
     quoted = asked.quote(message)
+    if _NOT_PERMITTED.search(message) and asked.permission:
+        return _denied(asked, 403, "OperationNotPermitted", quoted, message)
     if paused := _PAUSED.search(message):
         return FunctionFailed(
             f"{asked.origin} is {paused[1]}: its functions do not answer",

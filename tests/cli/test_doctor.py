@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from analyzer import cli
 from tests.cli.answering import DEV_KEY, KEY, NAME, PAUSED, SECRET, answering, function_error, plain
 from tests.convex.scripted import Reply, ScriptedServer, ok, refusal, serving
+from tests.deployment import Deployment
 
 
 @pytest.fixture(autouse=True)
@@ -289,3 +290,52 @@ def test_no_key_is_in_the_process_list_output_or_debug_traceback(server_files: S
     assert done.returncode == 2
     assert "Traceback" in done.stderr
     assert SECRET not in done.stdout + done.stderr + " ".join(command)
+
+
+# ---- against a deployment that keeps to the protocol -------------------------------------------------------------
+
+
+def examined_at(deployment: Deployment, key: str) -> dict[str, Any]:
+    result = CliRunner().invoke(
+        cli.main, ["doctor", "--url", deployment.url, "--key-file", "-", "--format", "json"], input=key
+    )
+    assert key.rpartition("|")[2] not in result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found | {"exit": result.exit_code}
+
+
+@pytest.mark.parametrize("kind", ["prod", "dev", "preview", "selfHosted"])
+def test_a_read_only_key_is_enough_on_every_kind_of_deployment(kind: Any) -> None:
+    with Deployment(kind=kind) as d:
+        d.insert("users", {"name": "Ann"})
+        found = examined_at(d, d.read_key)
+        assert [noted.path for noted in d.requests if noted.path == "/api/v1/data/sync"] == []
+    assert (found["exit"], found["way"], found["tables"]) == (0, "data sync", 1)
+    assert (found["type"], found["production"]) == (kind, kind not in ("dev", "preview"))
+    assert found["read_only"] is True
+    assert all(permission["has"] for permission in found["permissions"] if permission["needed_for"] == "collect")
+    assert all(function["answers"] for function in found["functions"])
+    assert [e["name"] for e in found["endpoints"] if e["state"] != "there"] == (
+        ["audit log"] if kind == "selfHosted" else []
+    )
+
+
+def test_keys_are_told_apart_by_a_real_protocol() -> None:
+    with Deployment(kind="prod") as d:
+        assert "this key can write; a read-only key is enough to collect" in examined_at(d, d.admin_key)["notes"]
+        foreign = examined_at(d, d.foreign_key())
+        weak = examined_at(d, d.key_without("ViewData"))
+        revoked = d.mint_key("ViewData")
+        d.backend.keys.revoke(revoked)
+        bad = examined_at(d, revoked)
+    assert "is for another deployment" in problem(foreign)
+    assert "it lacks ViewData (deployment:data:view)" in problem(weak)
+    assert "BadAdminKey" in problem(bad)
+    assert {foreign["exit"], weak["exit"], bad["exit"]} == {3}
+
+
+def test_examining_a_deployment_writes_nothing_to_its_audit_log() -> None:
+    with Deployment() as d:
+        before = d.now_ts()
+        examined_at(d, d.admin_key)
+        assert d.now_ts() == before

@@ -15,8 +15,9 @@ import pytest
 
 from analyzer import __version__
 from analyzer.convex import functions, keys
-from analyzer.convex.client import Client, Limits
+from analyzer.convex.client import Client
 from analyzer.convex.retry import NOT_DONE_CODES, Policy, Repeat, Timing
+from analyzer.convex.traffic import Limits
 from analyzer.errors import (
     AccessDenied,
     AnalyzerError,
@@ -499,3 +500,27 @@ def test_a_closed_client_says_so() -> None:
         client.close()
         with pytest.raises(SourceUnreachable, match="was closed here"):
             client.get("/api/x")
+
+
+def test_closing_waits_for_nobody_and_leaves_no_connection_behind() -> None:
+    arrived, leave = threading.Event(), threading.Event()
+
+    def answer(_: Request) -> Reply:
+        arrived.set()
+        leave.wait(20)
+        return ok("late")
+
+    found: list[Any] = []
+    with serving(answer) as server:
+        client = client_of(server)
+        thread = threading.Thread(target=lambda: found.append(client.get("/api/x")))
+        thread.start()
+        assert arrived.wait(20)
+        client.close()  # returns although the answer is not there yet
+        assert found == []
+        leave.set()
+        thread.join()
+        assert found == ["late"]
+        with pytest.raises(SourceUnreachable, match="was closed here"):
+            client.get("/api/x")
+    assert client._http.is_closed

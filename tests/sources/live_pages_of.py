@@ -10,8 +10,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from analyzer.convex import ids, keys
-from analyzer.convex.client import Client, Limits
+from analyzer.convex.client import Client
 from analyzer.convex.retry import Policy
+from analyzer.convex.traffic import Limits
 from analyzer.model import TableRef
 from analyzer.sources.live_deltas import DeltaReader
 from analyzer.sources.live_paged import PagedReader

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from analyzer.convex import keys
-from analyzer.convex.client import Limits
 from analyzer.convex.connection import Options, connect
 from analyzer.convex.functions import decode_timestamp
 from analyzer.convex.permissions import VIEW_METRICS
 from analyzer.convex.retry import Policy
 from analyzer.convex.target import Target
+from analyzer.convex.traffic import Limits
 from analyzer.errors import AccessDenied, CursorExpired, SourceInvalid, SourceUnreachable, UsageError
 from analyzer.model import Answer, DeploymentType, Flag, TableRef
 from analyzer.sources.live import LiveSource
