@@ -6,7 +6,7 @@ from analyzer.report.page import Chart, Commands, Page, Points, Table, Words, co
 from analyzer.units import visible
 
 # Nothing may be loaded or run, whatever a text in the page says.
-CONTENT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+CONTENT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _KINDS = {Words: "words", Points: "points", Commands: "commands", Table: "table", Chart: "chart"}
 
 

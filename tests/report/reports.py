@@ -24,6 +24,9 @@ from analyzer.analysis.verdict import (
     Verdict,
 )
 from analyzer.model import FilterName, Finding
+from analyzer.report import rollout_charts
+from analyzer.report.charts_time import FlagHistory, Moment, Usual
+from analyzer.report.rollout_page import Extras
 from analyzer.stats import fisher_harm, newcombe_interval, wilson_interval
 
 T0_MS = 1_765_889_640_000
@@ -168,3 +171,20 @@ def report(n: int = 60, word: str = "curious-heron-412", verdict: Verdict = Verd
 
 def without_metrics() -> RolloutReport:
     return replace(report(0), metrics=(), checkpoints=(), rollout=None)
+
+
+def extras(found: RolloutReport, reproduce: str = "analyzer report --db data/analyzer.duckdb") -> Extras:
+    """Return what a page shows besides the comparison; charts over time where there is time."""
+    charts = []
+    if found.metrics:
+        moments = [
+            Moment("change 1", T0_MS, T0_MS + 60_000, "change"),
+            Moment("T+1h", T0_MS + HOUR_MS, T0_MS + HOUR_MS, "checkpoint"),
+        ]
+        word = found.deployment
+        history = FlagHistory(word, ((T0_MS - HOUR_MS, None), (T0_MS, True), (T0_MS + 5 * HOUR_MS, False)))
+        charts = [
+            rollout_charts.usual([Usual("Messages complete", (0.97, 0.98, 1.0, 1.0), 0.9)], HOUR_MS),
+            rollout_charts.flags([history], T0_MS - HOUR_MS, T0_MS + 24 * HOUR_MS, moments),
+        ]
+    return Extras(tuple(charts), (), (), reproduce)
