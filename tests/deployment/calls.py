@@ -8,6 +8,7 @@ import threading
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -141,7 +142,9 @@ class Calls:
         component: str | None = None,
         ts: int | None = None,
     ) -> Response:
-        return json_response(self._answer(body, request, identity, kind, component=component, ts=ts))
+        answer = self._answer(body, request, identity, kind, component=component, ts=ts)
+        is_failed = answer["status"] == "error"
+        return replace(json_response(answer), status=self.backend.settings.function_error_status if is_failed else 200)
 
     def _answer(
         self,

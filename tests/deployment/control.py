@@ -85,6 +85,9 @@ class Control:
     def _do_env(self, body: dict[str, Any]) -> Any:
         self._deployment.set_env(**body)
 
+    def _do_push(self, body: dict[str, Any]) -> Any:
+        self._deployment.push(body.get("added", ()), body.get("removed", ()))
+
     def _do_fault(self, body: dict[str, Any]) -> Any:
         self._deployment.faults.from_json(body)
 

@@ -11,7 +11,10 @@ Values are as everywhere in Convex: a float is a float64 and an int an int64. Th
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import threading
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -220,6 +223,14 @@ class Deployment:
             for id_ in ids_ or [revision.id for revision in tx.scan(owner, table)]:
                 tx.delete(owner, id_)
             tx.commit()
+
+    def store_file(self, content: bytes, content_type: str | None = None, component: str = "") -> str:
+        """Add a file to `_storage` and return its id."""
+        digest = base64.b64encode(hashlib.sha256(content).digest()).decode()
+        row = {"sha256": digest, "size": float(len(content)), "contentType": content_type}
+        id_ = self.insert("_storage", row | {"internalId": str(uuid.UUID(int=len(self.backend.files)))}, component)
+        self.backend.files[id_] = content
+        return id_
 
     def replace_table(self, table: str, documents: Iterable[Mapping[str, Any]], component: str = "") -> None:
         """Put other documents into a table as an import with --replace does: without a tombstone."""

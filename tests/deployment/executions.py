@@ -75,6 +75,8 @@ class Executions:
         took_s = 0.0001 if is_cached else round(self._random.lognormvariate(-3.5, 0.6), 6)
         text = f"Uncaught Error: {error.message}\n    at handler (../convex/source.ts:3:4)\n" if error else None
         component = call.component.path or None
+        if function.kind == "Action" and call.log_lines:
+            self._progress(function, call)
         self.record(
             Execution(
                 function.path,
@@ -89,14 +91,30 @@ class Executions:
             )
         )
 
+    def _progress(self, function: Function, call: Call) -> None:
+        """Note what an action logs, which comes before its completion and apart from it."""
+        entry = {
+            "kind": "Progress",
+            "udfType": function.kind,
+            "componentPath": call.component.path or None,
+            "identifier": shown(function.path),
+            "logLines": tuple(call.log_lines),
+            "requestId": self.backend.request_id(),
+            "executionId": self.backend.request_id(),
+        }
+        self._append(entry, self.backend.clock() / NS_PER_S)
+
     def record(self, execution: Execution) -> None:
         """Add a completion to log and metrics; `at_s` 0 is now."""
         at_s = execution.at_s or self.backend.clock() / NS_PER_S
         self.backend.metrics.record(execution, at_s)
+        self._append(self._entry(execution, at_s), at_s)
+
+    def _append(self, entry: dict[str, Any], at_s: float) -> None:
         with self._changed:
             # Timestamps are cursors: each is later than the one before.
-            at_s = self._last_s = max(at_s, math.nextafter(self._last_s, math.inf))
-            self._kept.append(self._entry(execution, at_s))
+            entry["timestamp"] = self._last_s = max(at_s, math.nextafter(self._last_s, math.inf))
+            self._kept.append(entry)
             while len(self._kept) > self.backend.settings.logs_kept:
                 self._kept.popleft()
             self._changed.notify_all()
@@ -119,9 +137,11 @@ class Executions:
         )
 
     def stream_udf_execution(self, request: Request, identity: Identity) -> Response:
-        return self._stream(request, is_structured=False)
+        return self._stream(request, kinds=("Completion",))
 
-    def _stream(self, request: Request, *, is_structured: bool) -> Response:
+    def _stream(
+        self, request: Request, kinds: tuple[str, ...] = ("Completion", "Progress"), *, is_structured: bool = False
+    ) -> Response:
         """Answer at once with what is newer than the cursor, else wait for it."""
         try:
             cursor_ms = float(request.query["cursor"])
@@ -130,7 +150,7 @@ class Executions:
         backend = self.backend
 
         def newer() -> list[dict[str, Any]]:
-            return [entry for entry in self._kept if entry["timestamp"] * 1000 > cursor_ms]
+            return [e for e in self._kept if e["timestamp"] * 1000 > cursor_ms and e["kind"] in kinds]
 
         with self._changed:
             self._changed.wait_for(lambda: newer() or backend.closing.is_set(), backend.settings.long_poll_s)
@@ -156,7 +176,6 @@ class Executions:
             "componentPath": execution.component,
             "identifier": name,
             "logLines": [] if kind == "Action" else execution.lines,
-            "timestamp": at_s,
             "executionTimestamp": at_s - execution.execution_s,
             "executionTime": execution.execution_s,
             "userExecutionTime": execution.execution_s,

@@ -21,6 +21,7 @@ class Settings:
     version: str = "unknown"
     npm_version: str | None = "1.28.0"
     state: Literal["running", "paused", "disabled", "suspended"] = "running"
+    function_error_status: int = 200  # 560 from some front proxies
     is_redacting: bool = False  # answers carry neither error texts nor log lines
     has_streaming_export: bool = True  # in the plan
     audit_retention_days: int | None = 90  # None: the audit log is not in the plan
