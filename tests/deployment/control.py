@@ -8,6 +8,7 @@ replace    {"table", "documents", "component"?}             as an import that re
 drop       {"table", "component"?}
 call       {"path", "args"}                                 -> {"value"}; any function, as the app itself
 env        {"NAME": "value" or null}
+push       {"added"?, "removed"?}                           notes that code was deployed
 fault      see `faults.Fault`
 unfault    {}                                               takes all faults away
 settings   {"name": value}                                  see `settings.Settings`

@@ -40,6 +40,12 @@ def test_error_data_comes_with_a_convex_error_only_even_if_it_is_null(deployment
     assert client.call("x:null")["errorData"] is None
 
 
+def test_a_function_error_may_come_with_560(deployment: Deployment, client: Client) -> None:
+    deployment.settings.function_error_status = 560
+    response = client.post("/api/query", json={"path": "no:no", "args": {}})
+    assert (response.status_code, response.json()["status"]) == (560, "error")
+
+
 def test_redaction_drops_texts_and_log_lines_but_not_error_data(deployment: Deployment, client: Client) -> None:
     deployment.functions.query("x:typed")(throw("secret", "kept"))
     deployment.settings.is_redacting = True

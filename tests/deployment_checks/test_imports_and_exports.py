@@ -277,6 +277,18 @@ def test_the_zip_is_as_the_platform_writes_it(deployment: Deployment, client: Cl
         assert b'"big":7,' in line
 
 
+def test_files_are_in_the_zip_only_when_asked_for(deployment: Deployment, client: Client) -> None:
+    id_ = deployment.store_file(b"picture", "image/png")
+    for wanted in (True, False):
+        row = export(client, includeStorage=str(wanted).lower())
+        content = client.get(f"/api/export/zip/{row['start_ts']}").content
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            assert (f"_storage/{id_}.png" in archive.namelist()) is wanted
+            if wanted:
+                assert archive.read(f"_storage/{id_}.png") == b"picture"
+                assert json.loads(archive.read("_storage/documents.jsonl"))["size"] == 7
+
+
 def test_exports_that_are_not_there_or_not_done_are_refused(deployment: Deployment, client: Client) -> None:
     assert refusal(client.get("/api/export/zip/123")) == (404, "ExportNotFound")
     assert refusal(client.get("/api/export/zip/soon")) == (400, "BadSnapshotId")

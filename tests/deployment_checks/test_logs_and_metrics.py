@@ -68,7 +68,10 @@ def test_log_lines_are_objects_for_the_cli_and_strings_for_others(deployment: De
     deployment.functions.action("x:act")(lambda call, _: call.log("hidden"))
     client.value("x:talk")
     client.call("x:act", endpoint="action")
-    assert [entry["logLines"] for entry in entries(client)] == [["[LOG] 'hello'"], []]
+    found = [(entry["kind"], entry["logLines"]) for entry in entries(client)]
+    assert found == [("Completion", ["[LOG] 'hello'"]), ("Progress", ["[LOG] 'hidden'"]), ("Completion", [])]
+    completions = client.get("/api/stream_udf_execution", params={"cursor": 0}).json()["entries"]
+    assert [entry["kind"] for entry in completions] == ["Completion", "Completion"]
     with Client(deployment, name="npm-cli-1.28.0") as cli:
         (line,) = entries(cli)[0]["logLines"]
         assert (line["messages"], line["level"]) == (["'hello'"], "LOG")
