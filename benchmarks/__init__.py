@@ -1,0 +1,1 @@
+"""Measures speed as ratios to physical floors, in one run: `make bench SIZE=100k`."""
