@@ -14,6 +14,7 @@ from analyzer.analysis.rollout_plan import Plan, make_plan, plan_from_json
 from analyzer.analysis.verdict import Acceptance
 from analyzer.model import Snapshot
 from analyzer.store.rollouts import StoredRollout
+from analyzer.units import instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,38 @@ def value_before(flip: Flip, snapshots: Sequence[Snapshot]) -> tuple[bool, str |
             if flag.name == flip.flag:
                 return True, flag.value
     return False, None
+
+
+@dataclass(frozen=True, slots=True)
+class UndoState:
+    """Whether one flag is back to what it was."""
+
+    flag: str
+    undone: bool | None  # None where no snapshot tells
+    text: str
+
+
+def undo_states(rollout: Rollout, snapshots: Sequence[Snapshot], phase: str | None = None) -> tuple[UndoState, ...]:
+    """Say of each flag that the rollout flipped whether the newest snapshot that shows it has it back."""
+    first = {flip.flag: flip for flip in reversed(rollout.flips) if phase in (None, flip.phase)}
+    return tuple(_undo_state(flip, snapshots) for _, flip in sorted(first.items()))
+
+
+def _undo_state(flip: Flip, snapshots: Sequence[Snapshot]) -> UndoState:
+    known, before = value_before(flip, snapshots)
+    was_on = is_on(flip.flag, before) if known else not is_on(flip.flag, flip.value)
+    for snapshot in reversed(snapshots):
+        for flag in snapshot.flags:
+            if flag.name == flip.flag and snapshot.as_of_ms >= flip.at_ms:
+                back = is_on(flag.name, flag.value) == was_on
+                state = "rolled back" if back else "still as the rollout left it"
+                shown = flag.value or "not set"
+                return UndoState(
+                    flip.flag,
+                    back,
+                    f"{flip.flag} is {shown} in snapshot {snapshot.id} ({instant(snapshot.as_of_ms)}): {state}",
+                )
+    return UndoState(flip.flag, None, f"{flip.flag}: no snapshot after the flip shows it; collect one to verify")
 
 
 def flag_periods(rollout: Rollout) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from analyzer.analysis import checkpoints, compare, cross_checks, decompose, gates, rollout_checks
 from analyzer.analysis import rollout as rollouts
@@ -14,87 +13,15 @@ from analyzer.analysis.checkpoints import Judged, Judging, Look
 from analyzer.analysis.compare import Windows
 from analyzer.analysis.explain import Explanation
 from analyzer.analysis.rollout import Rollout
-from analyzer.analysis.rollout_log import RolloutLog, log_findings
+from analyzer.analysis.rollout_log import log_findings
 from analyzer.analysis.smoke import judge_smoke_test
 from analyzer.analysis.verdict import Verdict
-from analyzer.errors import NoData, UsageError
-from analyzer.flows.explaining import explain_snapshot, flag_changes
+from analyzer.errors import UsageError
+from analyzer.flows.explaining import explain_snapshot
+from analyzer.flows.rollout_records import Opened as Opened
+from analyzer.flows.rollout_records import open_rollout as open_rollout
 from analyzer.model import FilterName, Finding, Snapshot
 from analyzer.store import Store
-
-NO_ROLLOUT_HINT = (
-    "record one with `analyzer rollout import LOG.md` or `analyzer rollout start --flag NAME`, "
-    "or collect snapshots before and after a flag changes"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A rollout with the snapshots of its deployment."""
-
-    rollout: Rollout
-    snapshots: tuple[Snapshot, ...]  # oldest first; () where nothing was collected
-
-
-def open_rollout(store: Store, *, deployment: str | None = None, rollout_id: int | None = None) -> Opened:
-    """Return one rollout: the one asked for, the newest recorded, or what flag changes between snapshots tell of.
-
-    raises  UsageError for an unknown number or where several deployments fit; NoData where there is no rollout at all
-    """
-    stored = store.rollouts.all(deployment)
-    if rollout_id is not None:
-        chosen = next((s for s in stored if s.id == rollout_id), None)
-        if chosen is None:
-            known = ", ".join(str(s.id) for s in stored) or "none"
-            raise UsageError(f"there is no rollout {rollout_id}", hint=f"recorded: {known}")
-    else:
-        names = {s.deployment for s in stored}
-        if len(names) > 1:
-            raise UsageError(
-                f"{store.path} holds rollouts of {len(names)} deployments",
-                hint=f"choose one with --deployment: {', '.join(sorted(names))}",
-            )
-        chosen = stored[-1] if stored else None
-    if chosen is not None:
-        snapshots = store.snapshots(chosen.deployment)
-        changes = flag_changes(store, snapshots[-1]) if snapshots else ()
-        return Opened(rollouts.from_stored(chosen, snapshots, changes), snapshots)
-    return _collected(store, deployment)
-
-
-def open_log(store: Store, log: RolloutLog, deployment: str | None = None) -> Opened:
-    """Return the rollout that a log tells of, recorded or not, with what was collected of its deployment.
-
-    deployment  None for the one that the log's URL names, else the only one in the store
-    """
-    name = deployment_of(store, log, deployment)
-    snapshots = store.snapshots(name)
-    return Opened(rollouts.of_log(log, name, snapshots), snapshots)
-
-
-def deployment_of(store: Store, log: RolloutLog | None, deployment: str | None = None) -> str:
-    """Return which deployment is meant: the one asked for, the log's, or the only one in the store.
-
-    raises  UsageError where nothing says which
-    """
-    names = sorted({snapshot.deployment.name for snapshot in store.snapshots()})
-    found = deployment or (log.deployment_name if log else None) or (names[0] if len(names) == 1 else None)
-    if found is None:
-        raise UsageError(
-            "nothing says which deployment this rollout is of",
-            hint=f"name it with --deployment{': ' + ', '.join(names) if names else ''}",
-        )
-    return found
-
-
-def _collected(store: Store, deployment: str | None) -> Opened:
-    if not store.snapshots(deployment):
-        raise NoData("there is no rollout in the store", hint=NO_ROLLOUT_HINT)
-    newest = store.snapshot(None, deployment)
-    found = rollouts.from_collected(newest.deployment.name, flag_changes(store, newest))
-    if found is None:
-        raise NoData("no rollout is recorded, and no flag changed between snapshots", hint=NO_ROLLOUT_HINT)
-    return Opened(found, store.snapshots(newest.deployment.name))
 
 
 def choose_change(rollout: Rollout, number: int | None = None) -> Change | None:
@@ -158,6 +85,14 @@ def choose_look(judged: Sequence[Judged], label: str | None = None) -> Judged:
     return reached[-1] if reached else judged[0]
 
 
+def due_label(opened: Opened, change_no: int | None, now_ms: int) -> str | None:
+    """Return the label of the last look that is due by now, None where none is or nothing was flipped."""
+    change = choose_change(opened.rollout, change_no)
+    looks = checkpoints.planned_looks(opened.rollout, change, opened.snapshots) if change else ()
+    due = [look.label for look in looks if look.at_ms <= now_ms]
+    return due[-1] if due else looks[0].label if looks else None
+
+
 def report(
     store: Store, opened: Opened, how: Judging, *, change_no: int | None = None, label: str | None = None
 ) -> v.RolloutReport:
@@ -186,7 +121,7 @@ def report(
     windows = chosen.windows
     return v.RolloutReport(
         deployment=rollout.deployment,
-        rollout=_info(opened, change),
+        rollout=info(opened, change),
         baseline=_span("before", chosen.look, windows, after=False),
         after=_span(chosen.look.label, chosen.look, windows, after=True),
         verdict=chosen.decision.verdict,
@@ -308,7 +243,8 @@ def explained(store: Store, snapshot: Snapshot | None, at_ms: int | None, how: J
     )
 
 
-def _info(opened: Opened, change: Change | None) -> v.RolloutInfo:
+def info(opened: Opened, change: Change | None = None) -> v.RolloutInfo:
+    """Say which rollout it is, with its phases held against the snapshots."""
     rollout = opened.rollout
     return v.RolloutInfo(
         id=rollout.id,
@@ -340,7 +276,7 @@ def _nothing_flipped(store: Store, opened: Opened, how: Judging) -> v.RolloutRep
     text = "No flag flip of the rollout has a time, so there is no before and after."
     return v.RolloutReport(
         deployment=rollout.deployment,
-        rollout=_info(opened, None),
+        rollout=info(opened),
         baseline=v.Span("before", (), None, None),
         after=v.Span("after", (), None, None),
         verdict=Verdict.NO_DATA,

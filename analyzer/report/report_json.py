@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from analyzer.analysis import verdict as v
+from analyzer.model import Finding
 from analyzer.report.explain_json import explain_json
 from analyzer.stats import Interval
 from analyzer.units import instant
@@ -31,8 +33,21 @@ def report_json(report: v.RolloutReport) -> dict[str, Any]:
         | {"decomposition": [_part(part) for part in report.decomposition]},
         "smoke_tests": [_smoke(test) for test in report.smoke_tests],
         "rollback": {"commands": list(report.rollback)},
-        "findings": [{"id": f.id, "text": f.text, "details": dict(f.details)} for f in report.findings],
+        "findings": [_finding(finding) for finding in report.findings],
         "warnings": list(report.warnings),
+    }
+
+
+def rollout_json(
+    info: v.RolloutInfo, deployment: str, smoke_tests: Sequence[v.SmokeResult], findings: Sequence[Finding]
+) -> dict[str, Any]:
+    """Return what `rollout show` shows, schema "rollout/1"."""
+    return {
+        "schema": "rollout/1",
+        "deployment": deployment,
+        "rollout": _rollout(info),
+        "smoke_tests": [_smoke(test) for test in smoke_tests],
+        "findings": [_finding(finding) for finding in findings],
     }
 
 
@@ -61,6 +76,10 @@ def checkpoint_json(look: v.CheckpointResult) -> dict[str, Any]:
         "messages": look.messages,
         "workflows": look.workflows,
     }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {"id": finding.id, "text": finding.text, "details": dict(finding.details)}
 
 
 def _rollout(info: v.RolloutInfo) -> dict[str, Any]:
