@@ -28,17 +28,19 @@ _EXIT_CODES = {
     "ERROR": EXIT_FAULT,
 }
 ROLES = ("guardrail", "signal", "dry-run")
-rollout_id: Any = click.option(
+rollout_id: options.Decorator[Any] = click.option(
     "--rollout",
     "rollout_id",
     type=click.IntRange(min=1),
     metavar="ID",
     help="Which rollout. Default: the newest recorded, else what flag changes between snapshots tell of.",
 )
-change: Any = click.option(
+change: options.Decorator[Any] = click.option(
     "--change", "change_no", type=click.IntRange(min=1), metavar="N", help="Which change of it. Default: the last."
 )
-amend: Any = click.option("--amend", is_flag=True, help="Change a frozen plan, on record; needs --because.")
+amend: options.Decorator[Any] = click.option(
+    "--amend", is_flag=True, help="Change a frozen plan, on record; needs --because."
+)
 
 
 @click.group()
@@ -150,7 +152,7 @@ def fill(settings: Settings, *, log: Path, out: Path | None) -> int:
         filled = rollout_fill.Filled(read.source, 0, open_rows)
         output.narrate(f"there is no store at {settings.store}: nothing to fill in")
     if out is None:
-        click.get_binary_stream("stdout").write(filled.content)
+        click.echo(filled.content, nl=False)  # bytes, as they are
     else:
         _replace(out, filled.content)
     left = f"; no snapshot reaches {count(filled.open_rows, 'checkpoint')}" if filled.open_rows else ""
@@ -331,6 +333,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _plan(
+    *,
     flags: tuple[str, ...],
     checkpoints_ms: tuple[int, ...],
     margin: float | None,

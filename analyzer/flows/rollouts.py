@@ -18,10 +18,23 @@ from analyzer.analysis.smoke import judge_smoke_test
 from analyzer.analysis.verdict import Verdict
 from analyzer.errors import UsageError
 from analyzer.flows.explaining import explain_snapshot
-from analyzer.flows.rollout_records import Opened as Opened
-from analyzer.flows.rollout_records import open_rollout as open_rollout
+from analyzer.flows.rollout_records import Opened, open_rollout
 from analyzer.model import FilterName, Finding, Snapshot
 from analyzer.store import Store
+
+__all__ = [
+    "Opened",
+    "choose_change",
+    "choose_look",
+    "due_label",
+    "explained",
+    "findings",
+    "info",
+    "judge_looks",
+    "open_rollout",
+    "report",
+    "smoke_tests",
+]
 
 
 def choose_change(rollout: Rollout, number: int | None = None) -> Change | None:
