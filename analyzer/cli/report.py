@@ -137,10 +137,10 @@ def _make(settings: Settings, request: Request, reproduce: str) -> Made:
 
 
 def _of_rollout(store: Store, settings: Settings, request: Request, lens: Lens, reproduce: str) -> Made:
-    from analyzer.flows import reporting, rollouts
+    from analyzer.flows import reporting, rollout_records
 
     try:
-        opened = rollouts.open_rollout(store, deployment=settings.deployment, rollout_id=request.rollout_id)
+        opened = rollout_records.open_rollout(store, deployment=settings.deployment, rollout_id=request.rollout_id)
     except NoData:
         newest = store.snapshot(None, settings.deployment)
         oldest = store.snapshots(newest.deployment.name)[0]

@@ -16,7 +16,7 @@ from analyzer.analysis.verdict import RolloutReport
 from analyzer.flows import reporting_log, rollouts
 from analyzer.flows.comparing import compare_snapshots
 from analyzer.flows.explaining import flag_changes
-from analyzer.flows.rollouts import Opened
+from analyzer.flows.rollout_records import Opened
 from analyzer.model import Snapshot
 from analyzer.report import rollout_charts, rollout_log_page, rollout_page
 from analyzer.report.charts_time import FlagHistory, Moment, Usual

@@ -100,8 +100,7 @@ def _differences_table(chosen: Sequence[MetricResult]) -> Table:
 def _p(metric: MetricResult) -> str:
     if metric.test is None:
         return NOTHING
-    p = metric.test.p if metric.test.p_adjusted is None else metric.test.p_adjusted
-    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
+    return words.p_value(metric.test.p if metric.test.p_adjusted is None else metric.test.p_adjusted)
 
 
 def what_would_change(report: RolloutReport) -> Iterator[Block]:

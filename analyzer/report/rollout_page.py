@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ from analyzer.units import NOTHING, count, instant
 if TYPE_CHECKING:
     pass
 
-MOST_PARTS = 60  # rows of the decomposition, those that moved most first
+MOST_PARTS, MOST_IDS = 24, 2  # rows of the decomposition, those that moved most first
 METHOD = (
     "Harm is decided by the one-sided exact test of Fisher, its p values adjusted by Holm over the guardrails of a"
     " look. Each planned look may spend its own share of the chance of a false alarm and no other. Intervals are 95 %:"
@@ -26,8 +26,8 @@ METHOD = (
     " no failures; documents without a status are counted apart."
 )
 CONFOUNDED = (
-    "Before and after differ in time as well: what else changed at that time is in the difference too. The same hour"
-    " and weekday as baseline narrows that."
+    "What else changed at the same time is in a difference as well; a baseline of the same hours and weekdays narrows"
+    " that down."
 )
 
 
@@ -39,7 +39,6 @@ class Extras:
     snapshots: tuple[Snapshot, ...]  # whose documents were used
     log: tuple[Block, ...]  # what a log says of itself
     reproduce: str  # a command line without secrets
-    notes: tuple[str, ...] = ()
 
 
 def build(report: RolloutReport, extras: Extras) -> Page:
@@ -82,7 +81,7 @@ def _sections(report: RolloutReport, extras: Extras) -> Iterator[Section]:
     yield Section("rollback", "Rollback", tuple(_rollback(report)), 2)
     yield Section("filter", "What was left out, and whether that decides", tuple(_filter(report)), 5)
     yield Section("data", "Data", tuple(_data(report, extras)), 7)
-    notes = (*(finding.text for finding in report.findings), *report.warnings, *extras.notes)
+    notes = tuple(dict.fromkeys((*(finding.text for finding in report.findings), *report.warnings)))
     yield Section("findings", "Findings and warnings", (Points(notes),) if notes else (), 5)
     yield Section("method", "Method", (Words(METHOD), Words(CONFOUNDED), *_alpha(report)), 8)
     yield Section("reproduce", "Make this again", (Commands((extras.reproduce,)),), 3)
@@ -167,8 +166,8 @@ def _decomposition(report: RolloutReport) -> Iterator[Block]:
             f"{count(part.after_k)} of {count(part.after_n)}",
             words.difference(part.mix, "share"),
             words.difference(part.rate, "share"),
-            NOTHING if part.p_adjusted is None else f"{part.p_adjusted:.4f}",
-            ", ".join(part.ids[:5]) + (f" and {count(len(part.ids) - 5)} more" if len(part.ids) > 5 else ""),
+            words.p_value(part.p_adjusted),
+            _ids(part.ids),
         )
         for part in parts[:MOST_PARTS]
     ]
@@ -177,6 +176,11 @@ def _decomposition(report: RolloutReport) -> Iterator[Block]:
     yield Table(caption, head, tuple(rows), numbers=(3, 4, 5, 6, 7))
     if len(parts) > MOST_PARTS:
         yield Words(f"{count(len(parts) - MOST_PARTS, 'more group')} in the report as JSON.")
+
+
+def _ids(ids: Sequence[str]) -> str:
+    rest = len(ids) - MOST_IDS
+    return ", ".join(ids[:MOST_IDS]) + (f" and {count(rest)} more" if rest > 0 else "")
 
 
 # ---- where it comes from -----------------------------------------------------------------------------------------

@@ -57,7 +57,8 @@ def difference(number: float | None, unit: str) -> str:
     """Write a difference with its sign; of shares in percentage points."""
     if number is None:
         return NOTHING
-    sign = "+" if number > 0 else "\u2212" if number < 0 else "\u00b1"
+    is_nothing = unit == "share" and abs(number) < 0.0005  # what reads as 0.0 has no direction
+    sign = "\u00b1" if is_nothing or number == 0 else "+" if number > 0 else "\u2212"
     if unit == "share":
         return f"{sign}{abs(number) * 100:.1f} pp"
     return f"{sign}{value(abs(number), unit)}"
@@ -79,6 +80,13 @@ def measured(side: Measured, unit: str) -> str:
         return "no documents" if side.n == 0 else f"{NOTHING} (n = {count(side.n)})"
     behind = f"{count(side.k)} of {count(side.n)}" if side.k is not None else f"n = {count(side.n)}"
     return f"{value(side.rate, unit)} ({behind})"
+
+
+def p_value(p: float | None) -> str:
+    """Write a p value; a small one as a bound."""
+    if p is None:
+        return NOTHING
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
 def worse(direction: Direction) -> str:
