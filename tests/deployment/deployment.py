@@ -29,8 +29,10 @@ from tests.deployment.functions import canonical
 from tests.deployment.keys import READ_ONLY_OPS, SYSTEM
 from tests.deployment.routes import Routes
 from tests.deployment.settings import Settings
+from tests.deployment.subscriptions import Session
 from tests.deployment.tables import Table, Tablet
 from tests.deployment.transaction import Transaction
+from tests.deployment.websocket import WebSocket
 from tests.deployment.wire import Request, Response, Server, error_response
 
 UNSET: Any = ...  # a field that a patch takes away
@@ -159,6 +161,9 @@ class Deployment:
     def note(self, request: Request, functions: tuple[str, ...], status: int, sent_bytes: int) -> None:
         agent = request.headers.get("user-agent", "")
         self.requests.append(Noted(request.method, request.path, functions, status, sent_bytes, agent))
+
+    def talk(self, socket_: WebSocket) -> None:
+        Session(self.backend, socket_).run()
 
     def entered(self, step: int) -> None:
         with self._counting:

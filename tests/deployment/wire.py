@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 import urllib.parse
@@ -16,8 +17,10 @@ import orjson
 
 from tests.deployment.errors import HttpError, bad_body
 from tests.deployment.faults import Fault, Faults
+from tests.deployment.websocket import WebSocket, accept
 
 JSON = "application/json"
+SYNC_PATH = re.compile(r"/api/[^/]+/sync")  # the version of the client stands in it
 TEXT = "text/plain; charset=utf-8"
 
 
@@ -86,6 +89,8 @@ class Application(Protocol):
 
     def entered(self, step: int) -> None: ...
 
+    def talk(self, socket_: WebSocket) -> None: ...
+
 
 class HangUpError(Exception):
     """The connection is closed without an answer."""
@@ -128,6 +133,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         application = self.server.application
+        if self.headers.get("Upgrade", "").lower() == "websocket" and SYNC_PATH.fullmatch(self.path):
+            return self._talk()
         split = urllib.parse.urlsplit(self.path)
         request = Request(
             self.command,
@@ -150,8 +157,16 @@ class Handler(BaseHTTPRequestHandler):
             self._hang_up()
         finally:
             application.entered(-1)
+        return None
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_HEAD = answer  # noqa: N815
+
+    def _talk(self) -> None:
+        """Leave HTTP, and serve open queries until one side goes."""
+        self.close_connection = True
+        self.wfile.write(accept(self.headers.get("Sec-WebSocket-Key", "")))
+        self.wfile.flush()
+        self.server.application.talk(WebSocket(self.connection, self.rfile))
 
     def _meet(self, struck: list[Fault], request: Request) -> Response:
         """Answer, with what goes wrong before and after."""

@@ -98,3 +98,36 @@ def test_the_command_line_sets_variables(project: Path, deployment: Deployment) 
     assert code == 0, err
     code, out, _ = cli(project, deployment, "run", "api/testHelpers:checkWorkflowMode")
     assert (code, json.loads(out)) == (0, {"ENABLE_WORKFLOW": True, "mode": "workflow"})
+
+
+def test_the_command_line_reads_variables_and_tables(project: Path, deployment: Deployment) -> None:
+    deployment.set_env(ENABLE_WORKFLOW="true", OTHER="x")
+    id_ = deployment.insert("users", {"name": "Ada"})
+    code, out, err = cli(project, deployment, "env", "get", "ENABLE_WORKFLOW")
+    assert (code, out.strip()) == (0, "true"), err
+    code, out, err = cli(project, deployment, "data", "users", "--format", "jsonLines")
+    assert code == 0, err
+    assert id_ in out
+
+
+def test_the_command_line_exports_and_imports(project: Path, deployment: Deployment, tmp_path: Path) -> None:
+    deployment.insert_many("users", [{"name": "Ada", "big": 2**60}, {"name": "Bea", "n": 5.0}])
+    before = deployment.at()
+    path = tmp_path / "export.zip"
+    code, _, err = cli(project, deployment, "export", "--path", str(path))
+    assert code == 0, err
+    deployment.delete("users")
+    code, _, err = cli(project, deployment, "import", "--replace", "--yes", str(path))
+    assert code == 0, err
+    assert deployment.at() == before
+
+
+def test_the_command_line_says_why_an_import_fails(project: Path, deployment: Deployment, tmp_path: Path) -> None:
+    id_ = deployment.insert("users", {"name": "Ada"})
+    deployment.delete("users", id_)
+    (tmp_path / "users.jsonl").write_text(json.dumps({"_id": id_, "name": "Ada"}) + "\n")
+    code, _, err = cli(
+        project, deployment, "import", "--append", "--table", "users", "--yes", str(tmp_path / "users.jsonl")
+    )
+    assert code == 1
+    assert "Cannot recreate document" in err
