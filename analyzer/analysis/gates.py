@@ -98,7 +98,7 @@ def _traffic(guardrails: Sequence[v.MetricResult]) -> v.Gate:
 def _regression(guardrails: Sequence[v.MetricResult], failed_before: Sequence[str]) -> v.Gate:
     worse = [metric for metric in guardrails if metric.verdict is Verdict.FAIL]
     if worse:
-        text = "; ".join(f"{metric.title} got worse: {metric.reason}" for metric in worse)
+        text = " ".join(f"{metric.title} got worse: {metric.reason}" for metric in worse)
         return v.Gate("guardrails", True, Verdict.FAIL, "guardrail_regression", text)
     return _gate(
         "guardrails",
@@ -119,15 +119,13 @@ def _sample(guardrails: Sequence[v.MetricResult]) -> v.Gate:
     ]
     codes = {metric.reason_code for metric in open_}
     code = next(iter(codes)) if len(codes) == 1 else "guardrails_open"
-    text = "; ".join(f"{metric.title}: {metric.reason}" for metric in open_)
-    return _gate(
-        "sample", bool(open_), (Verdict.INCONCLUSIVE, code), f"Cannot tell yet. {text}", "Every guardrail is decided."
-    )
+    text = f"Cannot tell yet: {_named(open_)}. {open_[0].title}: {open_[0].reason}" if open_ else ""
+    return _gate("sample", bool(open_), (Verdict.INCONCLUSIVE, code), text, "Every guardrail is decided.")
 
 
 def _signals(signals: Sequence[v.MetricResult]) -> v.Gate:
     moved = [metric for metric in signals if metric.verdict is Verdict.FAIL]
-    text = "; ".join(f"{metric.title} got worse: {metric.reason}" for metric in moved)
+    text = " ".join(f"{metric.title} got worse: {metric.reason}" for metric in moved)
     return _gate(
         "signals",
         bool(moved),

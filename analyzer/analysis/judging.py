@@ -43,6 +43,10 @@ class _Pair:
     excluded: tuple[int, int]
 
     @property
+    def noun(self) -> str:
+        return "task" if self.planned.id == _BY_TASK else "document"
+
+    @property
     def lower_is_worse(self) -> bool:
         return KINDS[self.planned.id].direction == "lower_is_worse"
 
@@ -175,8 +179,8 @@ def _share(tally: Tally, pair: _Pair, role: v.Role, test: v.TestResult | None, a
 def _share_verdict(pair: _Pair, test: v.TestResult | None, alpha: float) -> tuple[Verdict, str, str]:
     """Decide one share metric: harm first, then whether there is enough to say that there is none."""
     if test is None:
-        running = f"; {count(pair.running, 'document')} still running" if pair.running else ""
-        return Verdict.NO_DATA, "no_documents", f"There are no documents after the change{running}."
+        running = f"; {count(pair.running, pair.noun)} still running" if pair.running else ""
+        return Verdict.NO_DATA, "no_documents", f"There are no {pair.noun}s after the change{running}."
     p, limit = (test.p, SIGNAL_ALPHA) if test.p_adjusted is None else (test.p_adjusted, alpha)
     return _harmed(pair, p, limit) if p <= limit else _not_harmed(pair)
 
@@ -193,7 +197,7 @@ def _harmed(pair: _Pair, p: float, limit: float) -> tuple[Verdict, str, str]:
 def _not_harmed(pair: _Pair) -> tuple[Verdict, str, str]:
     planned, shown = pair.planned, _shown(pair)
     if pair.n_after < planned.min_n:
-        few = count(pair.n_after, "document")
+        few = count(pair.n_after, pair.noun)
         return (
             Verdict.INCONCLUSIVE,
             "too_few_documents",

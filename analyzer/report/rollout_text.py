@@ -12,6 +12,7 @@ from analyzer.report import rollout_words as words
 from analyzer.units import count, instant, padded, truncated, visible
 
 WIDTH = 110
+BRIEF_REASON_LINES = 2
 
 
 def log_lines(log: RolloutLog) -> str:
@@ -129,18 +130,25 @@ def look(report: v.RolloutReport) -> str:
 
 def brief(report: v.RolloutReport) -> str:
     """Write the verdict in at most 12 lines of plain text."""
-    lines = list(_banner(report))[:5]
-    decided = [m for m in report.metrics if m.role == "guardrail"]
-    lines += [f"  {_short(m)}" for m in decided][: 11 - len(lines)]
-    lines.append(f"action {report.action}; plan {report.rollout.plan_hash[:12] if report.rollout else 'none'}")
-    return "\n".join(lines)
+    reason = _wrapped(visible(report.reason), "  ")
+    if len(reason) > BRIEF_REASON_LINES:
+        reason = [*reason[: BRIEF_REASON_LINES - 1], truncated(f"{reason[BRIEF_REASON_LINES - 1]} …", WIDTH)]
+    guardrails = [f"  {_short(metric)}" for metric in report.metrics if metric.role == "guardrail"]
+    plan = f"; plan {report.rollout.plan_hash[:12]}" if report.rollout else ""
+    return "\n".join((_headline(report), *reason, *_windows(report), *guardrails[:6], f"action {report.action}{plan}"))
 
 
-def _banner(report: v.RolloutReport) -> Iterator[str]:
-    yield f"{report.verdict.value}  {visible(report.after.label)}  {visible(report.deployment)}  ({report.reason_code})"
-    yield from _wrapped(visible(report.reason), "  ")
-    yield f"  baseline {words.span(report.baseline)}"
-    yield f"  after    {words.span(report.after)}"
+def _headline(report: v.RolloutReport) -> str:
+    where = f"{visible(report.after.label)}  {visible(report.deployment)}"
+    return f"{report.verdict.value}  {where}  ({report.reason_code.replace('_', ' ')})"
+
+
+def _windows(report: v.RolloutReport) -> tuple[str, str]:
+    return f"  baseline {words.span(report.baseline)}", f"  after    {words.span(report.after)}"
+
+
+def _banner(report: v.RolloutReport) -> list[str]:
+    return [_headline(report), *_wrapped(visible(report.reason), "  "), *_windows(report)]
 
 
 def _short(metric: v.MetricResult) -> str:
@@ -175,7 +183,7 @@ def _undecided(metrics: Sequence[v.MetricResult]) -> list[str]:
             continue
         when = f", about {instant(metric.decides_at_ms)} at this rate" if metric.decides_at_ms is not None else ""
         found.append(
-            f"  {metric.title}: {metric.n_needed:,} documents after the change in all ({metric.after.n:,} now), "
+            f"  {metric.title}: {metric.n_needed:,} after the change in all ({metric.after.n:,} now), "
             f"if no more goes wrong{when}"
         )
     return ["What would decide", *found, ""] if found else []
