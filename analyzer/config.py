@@ -57,6 +57,14 @@ class HealthSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class DeploymentSettings:
+    """What a team allows for one deployment, by its name."""
+
+    purge: bool = False  # test leftovers may be deleted although it counts as production
+    unattended: bool = False  # `purge run` may do so without a person, on dev and preview
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that a command may be told, resolved."""
 
@@ -69,6 +77,8 @@ class Settings:
     flags: tuple[str, ...] = DEFAULT_FLAGS  # environment variables whose values are kept
     functions: FunctionNames = field(default_factory=FunctionNames)
     rule_files: tuple[Path, ...] = ()  # the user's own artifact rules
+    deployments: Mapping[str, DeploymentSettings] = field(default_factory=dict)  # by name
+    ignored_edges: tuple[str, ...] = ()  # "table.field": references that a purge may leave dangling
     config_file: Path | None = None  # where the file was found
 
 
@@ -193,6 +203,19 @@ def _whole(value: object) -> int:
     return value
 
 
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def _edges(value: object) -> tuple[str, ...]:
+    names = _texts(value)
+    if not all("." in name.strip(".") for name in names):
+        raise ValueError('a list of references, each written "table.field"')
+    return names
+
+
 def _types(value: object) -> tuple[DeploymentType, ...]:
     names = _texts(value)
     if not set(names) <= set(TOLERABLE_TYPES):
@@ -214,7 +237,9 @@ SECTION_KEYS: Mapping[str, Mapping[str, Check]] = {
     "flags": {"names": _texts},
     "functions": dict.fromkeys(FunctionNames.__dataclass_fields__, _text),
     "rules": {"files": _texts},
+    "purge": {"ignore_edges": _edges},
 }
+DEPLOYMENT_KEYS: Mapping[str, Check] = {"purge": _flag, "unattended": _flag}
 POLICY_KEYS: Mapping[str, Check] = {
     "window": _duration_ms,
     "max_error_rate": _share,
@@ -231,7 +256,7 @@ class _Reader:
         self._path = path
 
     def settings(self, table: Mapping[str, Any]) -> Settings:
-        sections = (*SECTION_KEYS, "policy")
+        sections = (*SECTION_KEYS, "policy", "deployments")
         top = self._checked("", {k: v for k, v in table.items() if k not in sections}, TOP_KEYS, sections)
         read = {
             name: self._checked(name, self._table(name, table.get(name, {})), keys)
@@ -246,6 +271,8 @@ class _Reader:
             flags=read["flags"].get("names", DEFAULT_FLAGS),
             functions=FunctionNames(**read["functions"]),
             rule_files=tuple(self._relative(name) for name in read["rules"].get("files", ())),
+            deployments=self._deployments(self._table("deployments", table.get("deployments", {}))),
+            ignored_edges=read["purge"].get("ignore_edges", ()),
             config_file=self._path,
         )
         known = (*policies.BUILT_IN, *settings.policies)
@@ -263,6 +290,13 @@ class _Reader:
             name: self._checked(f"policy.{name}", self._table(f"policy.{name}", value), POLICY_KEYS)
             for name, value in table.items()
         }
+
+    def _deployments(self, table: Mapping[str, Any]) -> dict[str, DeploymentSettings]:
+        found = {}
+        for name, value in table.items():
+            section = f"deployments.{name}"
+            found[name] = DeploymentSettings(**self._checked(section, self._table(section, value), DEPLOYMENT_KEYS))
+        return found
 
     def _checked(
         self, section: str, table: Mapping[str, Any], keys: Mapping[str, Check], sections: Sequence[str] = ()

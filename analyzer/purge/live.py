@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,16 +35,21 @@ def canonical(document: Mapping[str, Any]) -> bytes:
     return values.dumps(dict(document), "export_json")
 
 
-def read_documents(client: Client, wanted: Sequence[tuple[str, str]]) -> dict[str, Found | None]:
+def read_documents(
+    client: Client, wanted: Sequence[tuple[str, str]], *, as_of_ns: int | None = None
+) -> dict[str, Found | None]:
     """Read documents of the root by (table, id); None where there is none.
 
+    as_of_ns  at that time, at most about four minutes ago; None: now
     raises  SourceInvalid when the answer is short, or of other documents: what is not answered is not absent
     """
     found: dict[str, Found | None] = {}
     for start in range(0, len(wanted), MOST_IDS):
         part = wanted[start : start + MOST_IDS]
         args = {"ids": [{"id": id_, "tableName": table} for table, id_ in part]}
-        answer = functions.query(client, LIST_BY_ID, args, value_format="convex_encoded_json", permission=VIEW_DATA)
+        answer = functions.query(
+            client, LIST_BY_ID, args, as_of_ns=as_of_ns, value_format="convex_encoded_json", permission=VIEW_DATA
+        )
         what = f"POST /api/query ({LIST_BY_ID})"
         if not isinstance(answer, list) or len(answer) != len(part):
             raise client.unexpected(what, "one answer for each document", VIEW_DATA)
@@ -99,8 +104,6 @@ class Watch:
     cursor: str | None = None
     referring: dict[str, tuple[Reference, ...]] = field(default_factory=dict)  # by id of who refers
     written_ns: dict[str, int] = field(default_factory=dict)  # of own documents, where the way of reading tells
-    existing: set[str] = field(default_factory=set)  # ids of all documents; filled by a full read
-    has_read: bool = False
 
     def refresh(self) -> None:
         """Bring everything up to the newest moment.
@@ -112,6 +115,11 @@ class Watch:
         except CursorExpired:
             self._read(None)
 
+    @property
+    def tells_times(self) -> bool:
+        """Tell whether `written_ns` is when documents were written, and not when they were read."""
+        return self.source.way in ("data sync", "deltas")
+
     def references(self) -> tuple[Reference, ...]:
         """Return all references that were found, sorted."""
         return tuple(sorted(reference for found in self.referring.values() for reference in found))
@@ -120,27 +128,21 @@ class Watch:
         is_consistent = False
         for page in self.source.changes(cursor):
             if page.is_fresh:
-                self.referring, self.existing, self.written_ns = {}, set(), {}
-            if page.truncates:
-                raise (
-                    CursorExpired("a table was replaced as a whole", hint="read from the start")
-                    if cursor
-                    else (SourceInvalid("a table was replaced while it was read", hint="try again"))
-                )
+                self.referring, self.written_ns = {}, {}
+            elif page.truncates:
+                raise CursorExpired("a table was replaced as a whole", hint="try again")
             for change in page.values:
                 self._keep(change.component, change.table, change.id, change.ts_ns, change.document)
             self.cursor = page.next_cursor
             is_consistent = page.consistent
         if not is_consistent:
             raise SourceInvalid("the read of the deployment did not end at one moment", hint="try again")
-        self.has_read = True
 
     def _keep(self, component: str, table: str, id_: str, ts_ns: int, document: Mapping[str, Any] | None) -> None:
         if document is None:
             self.referring.pop(id_, None)
-            self.existing.discard(id_)
+            self.written_ns.pop(id_, None)
             return
-        self.existing.add(id_)
         if id_ in self.own and component == ROOT:
             self.written_ns[id_] = ts_ns
         found = tuple(self._of(component, table, id_, document))
@@ -169,8 +171,3 @@ class Watch:
             ):
                 return True
         return False
-
-
-def targets_of(groups: Iterable[Collection[str]]) -> frozenset[str]:
-    """Return every id of some groups."""
-    return frozenset(id_ for group in groups for id_ in group)

@@ -1,7 +1,7 @@
 """The plan file: what a purge would delete, for another person to review. Written once, read with suspicion.
 
-`hash` is the SHA-256 of the canonical JSON (keys sorted, no blanks, UTF-8) of everything but `hash` and `confirm`, so an
-edited plan is noticed; `confirm` is "DEPLOYMENT/COUNT/HASH6", what a person types.
+`hash` is the SHA-256 of the canonical JSON (keys sorted, no blanks, UTF-8) of everything but `hash` and `confirm`, so
+an edited plan is noticed; `confirm` is "DEPLOYMENT/COUNT/HASH6", what a person types.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ class Plan:
     tables: Mapping[str, str] = field(default_factory=dict)  # table number -> name, of the root
     selection: Mapping[str, Any] = field(default_factory=dict)  # what was asked for
     stored_files: tuple[str, ...] = ()  # ids of files that members name; they stay
+    functions: Mapping[str, int] | None = None  # calls and errors of the hour before; None: not known
     analyzer: str = __version__
     schema: str = SCHEMA
 

@@ -116,8 +116,8 @@ def select(
     references = {*_references(frame, documents), *discovered}
     _narrow(draft, choice, references, at_ms)
     real = {mark.id for mark in frame.marks() if mark.verdict == "real"}
-    for root, members in draft.groups.items():
-        _check_members(draft, root, members, real, choice, at_ms)
+    for root in draft.groups:
+        _check_members(draft, root, real=real, idle_ms=choice.idle_ms, at_ms=at_ms)
     targets = {reference.target for reference in references if reference.id in documents} - documents.keys()
     known = {*_documents(frame, targets), *existing}
     _close(draft, references, known, {f"{edge.table}.{edge.field}" for edge in rules.edges}, choice.ignored)
@@ -195,9 +195,7 @@ def _grouped(
                 reason=artifact.reason if artifact else "it belongs to an artifact",
                 via=artifact.via if artifact else owners[id_][1],
                 level=level,
-                touched_ms=max(document.touched_ms, touched_ms.get(id_, 0))
-                if not touched_ms
-                else touched_ms.get(id_, document.touched_ms),
+                touched_ms=touched_ms.get(id_, document.touched_ms),
                 written_ns=document.revision_ns,
             )
         )
@@ -240,16 +238,15 @@ def _narrow(draft: _Draft, choice: Choice, references: Collection[Reference], at
             del draft.groups[root]
 
 
-def _check_members(
-    draft: _Draft, root: str, members: Sequence[Member], real: Collection[str], choice: Choice, at_ms: int
-) -> None:
+def _check_members(draft: _Draft, root: str, *, real: Collection[str], idle_ms: int, at_ms: int) -> None:
+    members = draft.groups[root]
     for member in members:
         if member.id in real:
             draft.block(root, f"a person marked {member.table} {member.id} as real")
         if member.component != ROOT:
             draft.block(root, f"{member.id} is in the component {member.component}, where nothing is deleted")
     newest = max(members, key=lambda member: (member.touched_ms, member.id))
-    if newest.touched_ms > at_ms - choice.idle_ms:
+    if newest.touched_ms > at_ms - idle_ms:
         ago = age(max(at_ms - newest.touched_ms, 0))
         draft.block(root, f"{newest.table} {newest.id} was created or changed {ago} ago: it may be in use")
 

@@ -26,6 +26,7 @@ from analyzer.store import catalog, connection, marks, staged
 from analyzer.store.frame import Frame
 from analyzer.store.incoming import Collection, IncomingTable
 from analyzer.store.ingest import Moment, drop_table, load_table, rebuild_ends
+from analyzer.store.receipts import Receipts
 from analyzer.store.rollouts import Rollouts
 from analyzer.store.staged import Batch, CountsDisagreeError, StagedTable
 
@@ -109,6 +110,11 @@ class Store:
     def rollouts(self) -> Rollouts:
         """The recorded rollouts, to read; to write where the store is open for writing."""
         return Rollouts(self._duck)
+
+    @property
+    def receipts(self) -> Receipts:
+        """The receipts of purges, to read; to write where the store is open for writing."""
+        return Receipts(self._duck)
 
     def frame(self, snapshot: Snapshot, at_ms: int | None = None) -> Frame:
         """Return the documents of a snapshot at a clock (default: the snapshot's own time). One at a time."""

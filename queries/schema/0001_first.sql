@@ -271,3 +271,11 @@ create table rollout_acceptance (
     actor varchar not null,
     accepted_at_ms bigint not null,
 );
+
+-- What a purge did and how it was proven: a copy of each receipt, whose original lies beside its plan.
+create table purge_receipt (
+    receipt_id varchar not null,
+    deployment varchar not null,
+    finished_at varchar not null,
+    receipt_json varchar not null,
+);

@@ -1,0 +1,143 @@
+"""The backup: a ZIP of exactly the documents that are about to go, proven before anything goes.
+
+It reads like an export but for the names of its tables, `_purged_<table>`: what begins with `_` no import takes for a
+table, so it cannot be imported by mistake. `purge restore` reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analyzer.convex.archive_writer import UNIFORM, ZIP_EPOCH
+from analyzer.errors import GuardRefused
+from analyzer.purge import files
+from analyzer.purge.live import Found
+from analyzer.purge.plan_file import Plan, Planned, canonical
+
+PREFIX = "_purged_"
+MANIFEST = "manifest.json"
+SCHEMA = "backup/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A proven backup."""
+
+    path: Path
+    sha256: str  # of the file
+    documents: int
+
+
+def write(path: Path, plan: Plan, documents: Sequence[Planned], found: Mapping[str, Found | None]) -> Backup:
+    """Write the documents, wait until they are on the disk, open the file again and prove it.
+
+    raises  GuardRefused when the file exists, a document is not the planned one, or the proof fails
+    """
+    lines: dict[str, list[bytes]] = {}
+    for document in documents:
+        item = found.get(document.id)
+        if item is None or item.sha256 != document.sha256:
+            raise refused("exactly the planned documents", f"{document.table} {document.id} otherwise")
+        lines.setdefault(document.table, []).append(item.line)
+    try:
+        files.create(path, _archive(plan, documents, lines))
+    except FileExistsError:
+        raise refused(f"{path} not to exist", "it does") from None
+    proven = Backup(path, files.sha256(path), len(documents))
+    prove(proven, documents)
+    return proven
+
+
+def prove(backup: Backup, documents: Sequence[Planned]) -> None:
+    """Open a backup and compare it with what it must hold, document by document.
+
+    raises  GuardRefused when it is missing, short or altered
+    """
+    try:
+        if files.sha256(backup.path) != backup.sha256:
+            raise refused("the file that was written", "an altered one")
+        held = {id_: hashlib.sha256(line).hexdigest() for id_, (_, line) in read(backup.path).items()}
+    except FileNotFoundError:
+        raise refused(f"{backup.path}", "no such file") from None
+    except (OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
+        raise refused("a ZIP that can be read", f"{type(error).__name__}") from None
+    wanted = {document.id: document.sha256 for document in documents}
+    if held != wanted or backup.documents != len(documents):
+        missing = len(wanted.items() - held.items())
+        raise refused(f"{len(wanted)} planned documents", f"{len(held)}, {missing} of the planned missing or altered")
+
+
+def read(path: Path) -> dict[str, tuple[str, bytes]]:
+    """Return (table, line of canonical JSON) of every document in a backup, by id.
+
+    raises  OSError, BadZipFile, ValueError or KeyError when it is none
+    """
+    found: dict[str, tuple[str, bytes]] = {}
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            folder, _, file = name.partition("/")
+            if folder.startswith(PREFIX) and file == "documents.jsonl":
+                for line in archive.read(name).splitlines():
+                    id_ = json.loads(line)["_id"]
+                    if id_ in found:
+                        raise ValueError(f"{id_} twice")
+                    found[id_] = (folder.removeprefix(PREFIX), line)
+    return found
+
+
+def manifest(path: Path) -> dict[str, Any]:
+    """Return what a backup says of itself.
+
+    raises  GuardRefused when it says nothing
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            data = json.loads(archive.read(MANIFEST))
+    except (OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
+        raise refused("a backup of this tool", f"{type(error).__name__}") from None
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        raise refused(f"a backup of schema {SCHEMA}", "another file")
+    return data
+
+
+def refused(wanted: str, found: str) -> GuardRefused:
+    """Return the error of a backup that does not do."""
+    return GuardRefused(
+        f"guard backup: wanted {wanted}, found {found}",
+        hint="without a proven backup nothing is deleted; nothing was changed",
+    )
+
+
+def _archive(plan: Plan, documents: Sequence[Planned], lines: Mapping[str, Sequence[bytes]]) -> bytes:
+    numbers = {name: int(number) for number, name in plan.tables.items()}
+    told = {
+        "schema": SCHEMA,
+        "deployment": plan.deployment,
+        "origin": plan.origin,
+        "plan_hash": plan.hash,
+        "documents": {document.id: document.sha256 for document in documents},
+        "tables": {table: numbers[table] for table in sorted(lines)},
+        "restore": "`analyzer purge restore RECEIPT`; no import takes this file for tables",
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        _add(archive, MANIFEST, canonical(told) + b"\n")
+        for table, own in sorted(lines.items()):
+            _add(archive, f"{PREFIX}{table}/documents.jsonl", b"".join(line + b"\n" for line in own))
+            _add(archive, f"{PREFIX}{table}/generated_schema.jsonl", UNIFORM)
+    return buffer.getvalue()
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    info = zipfile.ZipInfo(name, ZIP_EPOCH)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.create_system = 3
+    info.external_attr = 0o100600 << 16
+    archive.writestr(info, content)
