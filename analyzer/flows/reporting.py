@@ -57,13 +57,13 @@ def of_rollout(
     change_no  number of the change; None for the last
     look       label of the look; None for the last that a snapshot reaches
     """
-    found = rollouts.report(store, opened, lens.how, change_no=change_no, label=look)
+    found = judge_rollout(store, opened, lens, change_no=change_no, look=look)
     return _made(store, found, lens, reproduce, opened.rollout.log)
 
 
 def of_snapshots(store: Store, baseline: Snapshot, after: Snapshot, lens: Lens, reproduce: str) -> Made:
     """Report on the time up to one snapshot against the time from it to a later one."""
-    found = compare_snapshots(store, baseline, after, lens.how, make_plan())
+    found = judge_snapshots(store, baseline, after, lens)
     return _made(store, found, lens, reproduce, None)
 
 
@@ -86,12 +86,37 @@ def of_unrecorded(
     look: str | None = None,
 ) -> Made:
     """Report on a log that the store does not hold, with the documents of its deployment where there are any."""
+    opened = _opened(store, log, deployment)
+    if opened is None:
+        return of_log_alone(log, reproduce)
+    return of_rollout(store, opened, lens, reproduce, change_no=change_no, look=look)
+
+
+def judge_rollout(
+    store: Store, opened: Opened, lens: Lens, *, change_no: int | None = None, look: str | None = None
+) -> RolloutReport:
+    """Return the comparison of one look at one change, without a page."""
+    return rollouts.report(store, opened, lens.how, change_no=change_no, label=look)
+
+
+def judge_snapshots(store: Store, baseline: Snapshot, after: Snapshot, lens: Lens) -> RolloutReport:
+    """Return the comparison of the time up to one snapshot with the time from it to a later one."""
+    return compare_snapshots(store, baseline, after, lens.how, make_plan())
+
+
+def judge_log(
+    store: Store, log: RolloutLog, lens: Lens, *, deployment: str | None = None, look: str | None = None
+) -> RolloutReport:
+    """Return the comparison for a log that the store does not hold."""
+    opened = _opened(store, log, deployment)
+    return reporting_log.of_log(log) if opened is None else judge_rollout(store, opened, lens, look=look)
+
+
+def _opened(store: Store, log: RolloutLog, deployment: str | None) -> Opened | None:
+    """Return the rollout of a log with the snapshots of its deployment; None where there are none."""
     name = deployment or log.deployment_name
     snapshots = store.snapshots(name) if name is not None else ()
-    if not snapshots:
-        return of_log_alone(log, reproduce)
-    opened = Opened(of_log(log, snapshots[-1].deployment.name, snapshots), snapshots)
-    return of_rollout(store, opened, lens, reproduce, change_no=change_no, look=look)
+    return Opened(of_log(log, snapshots[-1].deployment.name, snapshots), snapshots) if snapshots else None
 
 
 def _made(store: Store, found: RolloutReport, lens: Lens, reproduce: str, log: RolloutLog | None) -> Made:
