@@ -1,0 +1,310 @@
+"""The public face: what the commands do, as functions for notebooks. Read it through `import analyzer`.
+
+Answers are the frozen dataclasses of `analyzer.analysis`; lists come as pandas frames. The configuration file of the
+current folder counts, as it does on the command line. Times are epoch milliseconds, UTC; rates and shares are 0..1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analyzer import clock, config, rules
+from analyzer.analysis import artifacts as finding_artifacts
+from analyzer.analysis import policy as policies
+from analyzer.analysis import series as over_time
+from analyzer.analysis.checkpoints import Judging
+from analyzer.analysis.explain import Explanation
+from analyzer.analysis.health import HealthReport
+from analyzer.analysis.rollout_log import read_log
+from analyzer.analysis.verdict import MetricResult, Part, RolloutReport
+from analyzer.collect import collect
+from analyzer.flows import demo as demo_flow
+from analyzer.flows import reporting, rollout_records
+from analyzer.flows.explaining import explain_snapshot
+from analyzer.flows.reporting import Lens
+from analyzer.model import CollectResult, FilterName
+from analyzer.report import charts, charts_rollout
+from analyzer.rules import InternalLists
+from analyzer.sources import open_source
+from analyzer.store import Store
+from analyzer.units import parse_duration_ms
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "artifacts",
+    "causes",
+    "checkpoints",
+    "collect_source",
+    "decomposition",
+    "demo_store",
+    "explain",
+    "health",
+    "health_over_time",
+    "metrics",
+    "open_store",
+    "plot_differences",
+    "plot_health",
+    "plot_metrics",
+    "rollout_report",
+    "rules_of",
+    "snapshots",
+]
+
+
+# ---- store -------------------------------------------------------------------------------------------------------
+
+
+def open_store(path: str | Path) -> Store:
+    """Open a store for reading.
+
+    raises  StoreError when there is none at the path
+    """
+    return Store.read(Path(path))
+
+
+def collect_source(source: str | Path, store: str | Path, *, label: str | None = None) -> CollectResult:
+    """Add an export or a recording to a store, which is made if need be.
+
+    raises  SourceError for what is neither; StoreError when another process holds the store
+    """
+    settings = config.load()
+    rule_set = rules.load_all(settings.rule_files)
+    opened = open_source(Path(source), deployment=settings.deployment, taken_at_ns=None, flag_names=settings.flags)
+    with contextlib.closing(opened):
+        return collect(opened, Path(store), label=label, fingerprints=rules.fingerprints(rule_set))
+
+
+def demo_store(folder: str | Path) -> Path:
+    """Collect the demo's recordings into a new store in a folder, which must exist; return its path."""
+    made = demo_flow.replay(
+        demo_flow.folder(),
+        Path(folder),
+        flag_names=config.DEFAULT_FLAGS,
+        rules=rules.load_all(),
+        now_ms=clock.now_ms(),
+        tell=lambda _: None,
+    )
+    return made.store
+
+
+def snapshots(store: Store) -> pd.DataFrame:
+    """Return a row a snapshot, oldest first: id, label, deployment, as_of (UTC), documents, added, changed, removed."""
+    import pandas as pd
+
+    rows = [
+        {
+            "id": shot.id,
+            "label": shot.label,
+            "deployment": shot.deployment.name,
+            "as_of": pd.Timestamp(shot.as_of_ms, unit="ms", tz="UTC"),
+            "documents": sum(c.documents or 0 for c in shot.coverage),
+            "added": sum(c.added for c in shot.coverage),
+            "changed": sum(c.changed for c in shot.coverage),
+            "removed": sum(c.removed for c in shot.coverage),
+        }
+        for shot in store.snapshots()
+    ]
+    return pd.DataFrame(rows)
+
+
+# ---- health ------------------------------------------------------------------------------------------------------
+
+
+def health(
+    store: Store, snapshot: str | int | None = None, *, at_ms: int | None = None, filter_name: str = "evidence"
+) -> HealthReport:
+    """Judge health as reported, from every document, and without what tests left behind; see `analyzer health`."""
+    return explain(store, snapshot, at_ms=at_ms, filter_name=filter_name).report
+
+
+def explain(
+    store: Store,
+    snapshot: str | int | None = None,
+    *,
+    at_ms: int | None = None,
+    filter_name: str = "evidence",
+    full: bool = False,
+) -> Explanation:
+    """Say why health is what it is; see `analyzer explain`.
+
+    snapshot  id or label; None for the newest
+    full      also judge with each artifact rule alone
+    """
+    settings = config.load()
+    return explain_snapshot(
+        store,
+        store.snapshot(snapshot, settings.deployment),
+        at_ms=at_ms,
+        policy=policies.find(settings.health.policy, settings.policies),
+        filter_name=FilterName(filter_name),
+        rules=rules.load_all(settings.rule_files),
+        lists=_lists(settings),
+        now_ms=clock.now_ms(),
+        tolerate=settings.health.tolerate,
+        claims=(settings.functions.system_health, settings.functions.alerts),
+        full=full,
+    )
+
+
+def rules_of(explanation: Explanation) -> pd.DataFrame:
+    """Return a row a rule of the policy, on every document: id, value, operator, limit, n, ok, slack."""
+    return _frame(explanation.rules, ("id", "value", "operator", "limit", "n", "ok", "slack"))
+
+
+def causes(explanation: Explanation) -> pd.DataFrame:
+    """Return a row a cause of a degraded status: cause, count, action."""
+    return _frame(explanation.diagnosis, ("cause", "count", "action"))
+
+
+def artifacts(store: Store, snapshot: str | int | None = None) -> pd.DataFrame:
+    """Return a row a document that a test left behind, strongest tier first: tier, table, id, label, reason, via."""
+    settings = config.load()
+    frame = store.frame(store.snapshot(snapshot, settings.deployment))
+    finding_artifacts.prepare(frame, rules.load_all(settings.rule_files), _lists(settings), orphans=True)
+    return _frame(finding_artifacts.list_artifacts(frame), ("tier", "table", "id", "label", "reason", "via"))
+
+
+def health_over_time(store: Store, *, since_ms: int, until_ms: int, every: str = "15m") -> pd.DataFrame:
+    """Return a row a clock: messages and complete ones, raw and without tests, and both statuses; index at (UTC)."""
+    import pandas as pd
+
+    found = _series(store, since_ms, until_ms, every)
+    rows = [
+        {
+            "messages": tick.raw.counts.message_total,
+            "complete": tick.raw.counts.message_completed,
+            "status": tick.raw.judgement.status.value,
+            "messages_without_tests": tick.without_tests.counts.message_total,
+            "complete_without_tests": tick.without_tests.counts.message_completed,
+            "status_without_tests": tick.without_tests.judgement.status.value,
+        }
+        for tick in found.ticks
+    ]
+    return pd.DataFrame(rows, index=pd.to_datetime(list(found.grid.clocks), unit="ms", utc=True).rename("at"))
+
+
+def plot_health(store: Store, *, since_ms: int, until_ms: int, every: str = "15m") -> Any:
+    """Return a matplotlib figure of health as reported, raw and without tests over time."""
+    return charts.health_series(_series(store, since_ms, until_ms, every))
+
+
+# ---- rollouts ----------------------------------------------------------------------------------------------------
+
+
+def rollout_report(
+    store: Store,
+    *,
+    log: str | Path | None = None,
+    baseline: str | int | None = None,
+    after: str | int | None = None,
+    look: str | None = None,
+) -> RolloutReport:
+    """Tell whether a rollout changed anything; see `analyzer report`.
+
+    log              a rollout log; without one, and without two snapshots, the newest recorded rollout
+    baseline, after  id or label of two snapshots to compare, without any rollout
+    look             label of the planned look; None for the last that a snapshot reaches
+    """
+    settings = config.load()
+    lens = Lens(
+        Judging(
+            rules.load_all(settings.rule_files),
+            _lists(settings),
+            settings.health.filter,
+            policies.find(settings.health.policy, settings.policies),
+            clock.now_ms(),
+        ),
+        settings.functions.system_health,
+    )
+    if log is not None:
+        return reporting.judge_log(store, read_log(Path(log)), lens, deployment=settings.deployment, look=look)
+    if baseline is not None and after is not None:
+        chosen = (store.snapshot(baseline, settings.deployment), store.snapshot(after, settings.deployment))
+        return reporting.judge_snapshots(store, *chosen, lens)
+    opened = rollout_records.open_rollout(store, deployment=settings.deployment)
+    return reporting.judge_rollout(store, opened, lens, look=look)
+
+
+def metrics(report: RolloutReport) -> pd.DataFrame:
+    """Return a row a metric: role, baseline and after with n, difference with its interval, margin, p, verdict."""
+    return _rows([_metric(metric) for metric in report.metrics])
+
+
+def checkpoints(report: RolloutReport) -> pd.DataFrame:
+    """Return a row a planned look: label, verdict, health raw and without tests, error rates, documents."""
+    names = ("label", "verdict", "health", "health_without_tests", "message_error_rate", "workflow_error_rate")
+    return _frame(report.checkpoints, (*names, "messages", "workflows", "reconstructed"))
+
+
+def decomposition(report: RolloutReport) -> pd.DataFrame:
+    """Return a row a group of documents, most suspect first; mix and rate of one dimension sum to the change."""
+    names = [field.name for field in fields(Part) if field.name != "ids"]
+    return _frame(report.decomposition, names)
+
+
+def plot_metrics(report: RolloutReport) -> Any:
+    """Return a matplotlib figure of every metric before and after with its interval."""
+    return charts_rollout.metric_values(report)
+
+
+def plot_differences(report: RolloutReport) -> Any:
+    """Return a matplotlib figure of how far apart before and after are, with the margin of each metric."""
+    return charts_rollout.differences(report)
+
+
+# ---- parts -------------------------------------------------------------------------------------------------------
+
+
+def _lists(settings: config.Settings) -> InternalLists:
+    return InternalLists(settings.tests.emails, settings.tests.users, settings.tests.repos)
+
+
+def _series(store: Store, since_ms: int, until_ms: int, every: str) -> over_time.Series:
+    settings = config.load()
+    return over_time.series(
+        store,
+        store.snapshot(None, settings.deployment),
+        over_time.grid(since_ms, until_ms, parse_duration_ms(every)),
+        policy=policies.find(settings.health.policy, settings.policies),
+        filter_name=settings.health.filter,
+        rules=rules.load_all(settings.rule_files),
+        internal=_lists(settings),
+        system_health=settings.functions.system_health,
+    )
+
+
+def _metric(metric: MetricResult) -> dict[str, Any]:
+    interval = metric.difference.interval
+    return {
+        "metric": metric.title,
+        "role": metric.role,
+        "unit": metric.unit,
+        "baseline": metric.baseline.rate,
+        "baseline_n": metric.baseline.n,
+        "after": metric.after.rate,
+        "after_n": metric.after.n,
+        "difference": metric.difference.value,
+        "low": None if interval is None else interval.low,
+        "high": None if interval is None else interval.high,
+        "margin": metric.margin,
+        "p_adjusted": None if metric.test is None else metric.test.p_adjusted,
+        "verdict": metric.verdict.value,
+    }
+
+
+def _frame(items: Iterable[Any], names: Sequence[str]) -> pd.DataFrame:
+    """Return a row an item with these of its fields; an enum as its value."""
+    found = [asdict(item) for item in items if is_dataclass(item) and not isinstance(item, type)]
+    return _rows([{name: getattr(item[name], "value", item[name]) for name in names} for item in found], names)
+
+
+def _rows(rows: Sequence[dict[str, Any]], names: Sequence[str] | None = None) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=None if names is None else list(names))
