@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -103,7 +104,8 @@ def _configure(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("set preserve_insertion_order = false")
     connection.execute("set autoinstall_known_extensions = false")
     connection.execute("set autoload_known_extensions = false")
-    connection.execute("set enable_progress_bar = false")
+    with contextlib.suppress(duckdb.InvalidInputException):  # in a notebook without ipywidgets there is no bar to turn off
+        connection.execute("set enable_progress_bar = false")
     connection.execute("set timezone = 'UTC'")
 
 
