@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -300,8 +300,8 @@ def _metric(metric: MetricResult) -> dict[str, Any]:
 
 def _frame(items: Iterable[Any], names: Sequence[str]) -> pd.DataFrame:
     """Return a row an item with these of its fields; an enum as its value."""
-    found = [asdict(item) for item in items if is_dataclass(item) and not isinstance(item, type)]
-    return _rows([{name: getattr(item[name], "value", item[name]) for name in names} for item in found], names)
+    found = [{name: getattr(item, name) for name in names} for item in items]
+    return _rows([{name: getattr(value, "value", value) for name, value in row.items()} for row in found], names)
 
 
 def _rows(rows: Sequence[dict[str, Any]], names: Sequence[str] | None = None) -> pd.DataFrame:

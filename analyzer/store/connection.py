@@ -104,7 +104,7 @@ def _configure(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("set preserve_insertion_order = false")
     connection.execute("set autoinstall_known_extensions = false")
     connection.execute("set autoload_known_extensions = false")
-    with contextlib.suppress(duckdb.InvalidInputException):  # in a notebook without ipywidgets there is no bar to turn off
+    with contextlib.suppress(duckdb.InvalidInputException):  # a notebook without ipywidgets has none
         connection.execute("set enable_progress_bar = false")
     connection.execute("set timezone = 'UTC'")
 
