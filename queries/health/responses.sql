@@ -19,8 +19,11 @@ with completed as (
     select
         t.total_duration_ms as duration_ms,
         l.revision_no is null as is_kept,
-        greatest(ceil((floor(t.creation_time_ms) - $first_ms) / $step_ms), $from_tick)::bigint as first_tick,
-        least(floor((t.judged_at_ms + $window_ms - $first_ms) / $step_ms), $until_tick)::bigint as last_tick,
+        least(greatest(ceil((floor(t.creation_time_ms) - $first_ms) / $step_ms), $from_tick), $until_tick + 1)::bigint
+            as first_tick,
+        greatest(
+            least(floor((t.judged_at_ms + $window_ms - $first_ms) / $step_ms), $until_tick), $from_tick - 1
+        )::bigint as last_tick,
     from stg_traces as t
     left join left_out as l on l.revision_no = t.revision_no
     where t.status = 'COMPLETED' and t.total_duration_ms is not null and t.judged_at_ms is not null

@@ -16,8 +16,8 @@
 --          measure         VARCHAR  total: in the window; not_completed: of these, by status; stuck: at any age;
 --                                   recent: traces in the recent window; recent_failed: of these, failed ones
 --          status          VARCHAR  as stored, NULL where it never had one; NULL for total and recent
---          first_tick      BIGINT   0 .. ticks - 1
---          last_tick       BIGINT   up to ticks - 1; before first_tick where they count between two ticks only
+--          first_tick      BIGINT   0 .. ticks
+--          last_tick       BIGINT   -1 .. ticks - 1; before first_tick where they count at no tick
 --          document_count  BIGINT   documents that count from first_tick to last_tick, both included
 -- reads    revision_messages, revision_traces, revision_end, variables deployment_no, as_of_ns
 with ended as (
@@ -47,9 +47,8 @@ bounded as (
 message as not materialized (
     select
         m.status,
-        m.status is distinct from 'complete' as is_not_completed,
         m.creation_time_ms as from_ms,
-        coalesce(m.created_at_ms, m.creation_time_ms) as judged_at_ms,
+        coalesce(m.created_at_ms, m.creation_time_ms) + $window_ms as window_end_ms,
         case when m.status = 'streaming' then coalesce(m.created_at_ms, m.creation_time_ms) end as since_ms,
         null::double as until_ms,
     from revision_messages as m
@@ -61,9 +60,8 @@ message as not materialized (
     union all
     select
         m.status,
-        m.status is distinct from 'complete' as is_not_completed,
         greatest(m.creation_time_ms, b.from_ms) as from_ms,
-        coalesce(m.created_at_ms, m.creation_time_ms) as judged_at_ms,
+        least(coalesce(m.created_at_ms, m.creation_time_ms) + $window_ms, b.until_ms) as window_end_ms,
         case when m.status = 'streaming' then coalesce(m.created_at_ms, m.creation_time_ms) end as since_ms,
         b.until_ms,
     from revision_messages as m
@@ -77,9 +75,9 @@ message as not materialized (
 trace as not materialized (
     select
         t.status,
-        t.status is distinct from 'COMPLETED' as is_not_completed,
         t.creation_time_ms as from_ms,
-        coalesce(t.created_at_ms, t.creation_time_ms) as judged_at_ms,
+        coalesce(t.created_at_ms, t.creation_time_ms) + $window_ms as window_end_ms,
+        coalesce(t.created_at_ms, t.creation_time_ms) + $stuck_ms as recent_end_ms,
         case when t.status = 'STARTED' then coalesce(t.started_at_ms, t.created_at_ms, t.creation_time_ms) end as since_ms,
         null::double as until_ms,
     from revision_traces as t
@@ -91,9 +89,9 @@ trace as not materialized (
     union all
     select
         t.status,
-        t.status is distinct from 'COMPLETED' as is_not_completed,
         greatest(t.creation_time_ms, b.from_ms) as from_ms,
-        coalesce(t.created_at_ms, t.creation_time_ms) as judged_at_ms,
+        least(coalesce(t.created_at_ms, t.creation_time_ms) + $window_ms, b.until_ms) as window_end_ms,
+        least(coalesce(t.created_at_ms, t.creation_time_ms) + $stuck_ms, b.until_ms) as recent_end_ms,
         case when t.status = 'STARTED' then coalesce(t.started_at_ms, t.created_at_ms, t.creation_time_ms) end as since_ms,
         b.until_ms,
     from revision_traces as t
@@ -104,102 +102,153 @@ trace as not materialized (
         and not t.deleted
 ),
 
+message_total as materialized (
+    select
+        floor((d.from_ms - ($first_ms + 1)) / $step_ms) as before_tick,
+        floor((d.window_end_ms - $first_ms) / $step_ms) as window_tick,
+        count(*) as document_count,
+    from message as d
+    where
+        d.window_end_ms >= $first_ms
+        and (d.from_ms is null or d.from_ms < $first_ms + $ticks::bigint * $step_ms)
+    group by before_tick, window_tick
+),
+
+message_open as materialized (
+    select
+        d.status,
+        floor((d.from_ms - ($first_ms + 1)) / $step_ms) as before_tick,
+        floor((d.window_end_ms - $first_ms) / $step_ms) as window_tick,
+        case
+            when d.since_ms is not null
+                then floor((greatest(d.from_ms, floor(d.since_ms + $stuck_ms) + 1) - ($first_ms + 1)) / $step_ms)
+        end as before_stuck_tick,
+        coalesce(floor((d.until_ms - $first_ms) / $step_ms), $ticks - 1) as until_tick,
+        count(*) as document_count,
+    from message as d
+    where
+        d.status is distinct from 'complete'
+        and (d.window_end_ms >= $first_ms or d.since_ms is not null)
+        and (d.from_ms is null or d.from_ms < $first_ms + $ticks::bigint * $step_ms)
+    group by d.status, before_tick, window_tick, before_stuck_tick, until_tick
+),
+
+trace_total as materialized (
+    select
+        floor((d.from_ms - ($first_ms + 1)) / $step_ms) as before_tick,
+        floor((d.window_end_ms - $first_ms) / $step_ms) as window_tick,
+        floor((d.recent_end_ms - $first_ms) / $step_ms) as recent_tick,
+        count(*) as document_count,
+    from trace as d
+    where
+        d.window_end_ms >= $first_ms
+        and (d.from_ms is null or d.from_ms < $first_ms + $ticks::bigint * $step_ms)
+    group by before_tick, window_tick, recent_tick
+),
+
+trace_open as materialized (
+    select
+        d.status,
+        floor((d.from_ms - ($first_ms + 1)) / $step_ms) as before_tick,
+        floor((d.window_end_ms - $first_ms) / $step_ms) as window_tick,
+        floor((d.recent_end_ms - $first_ms) / $step_ms) as recent_tick,
+        case
+            when d.since_ms is not null
+                then floor((greatest(d.from_ms, floor(d.since_ms + $stuck_ms) + 1) - ($first_ms + 1)) / $step_ms)
+        end as before_stuck_tick,
+        coalesce(floor((d.until_ms - $first_ms) / $step_ms), $ticks - 1) as until_tick,
+        count(*) as document_count,
+    from trace as d
+    where
+        d.status is distinct from 'COMPLETED'
+        and (d.window_end_ms >= $first_ms or d.since_ms is not null)
+        and (d.from_ms is null or d.from_ms < $first_ms + $ticks::bigint * $step_ms)
+    group by d.status, before_tick, window_tick, recent_tick, before_stuck_tick, until_tick
+),
+
 span as (
     select
         'chatMessages' as table_name,
         'total' as measure,
         null::varchar as status,
-        floor((d.from_ms - ($first_ms + 1)) / $step_ms) as before_tick,
-        floor((least(d.judged_at_ms + $window_ms, d.until_ms) - $first_ms) / $step_ms) as last_tick,
-        count(*) as document_count,
-    from message as d
-    where d.judged_at_ms >= $first_ms - $window_ms
-    group by before_tick, last_tick
+        d.before_tick as before_tick,
+        d.window_tick as last_tick,
+        d.document_count,
+    from message_total as d
     union all
     select
         'chatMessages' as table_name,
         'not_completed' as measure,
         d.status as status,
-        floor((d.from_ms - ($first_ms + 1)) / $step_ms) as before_tick,
-        floor((least(d.judged_at_ms + $window_ms, d.until_ms) - $first_ms) / $step_ms) as last_tick,
-        count(*) as document_count,
-    from message as d
-    where d.is_not_completed and d.judged_at_ms >= $first_ms - $window_ms
-    group by d.status, before_tick, last_tick
+        d.before_tick as before_tick,
+        d.window_tick as last_tick,
+        d.document_count,
+    from message_open as d
     union all
     select
         'chatMessages' as table_name,
         'stuck' as measure,
         d.status as status,
-        floor((greatest(d.from_ms, floor(d.since_ms + $stuck_ms) + 1) - ($first_ms + 1)) / $step_ms) as before_tick,
-        floor((d.until_ms - $first_ms) / $step_ms) as last_tick,
-        count(*) as document_count,
-    from message as d
-    where d.status = 'streaming'
-    group by d.status, before_tick, last_tick
+        d.before_stuck_tick as before_tick,
+        d.until_tick as last_tick,
+        d.document_count,
+    from message_open as d
+    where d.before_stuck_tick is not null
     union all
     select
         'workflowTraces' as table_name,
         'total' as measure,
         null::varchar as status,
-        floor((d.from_ms - ($first_ms + 1)) / $step_ms) as before_tick,
-        floor((least(d.judged_at_ms + $window_ms, d.until_ms) - $first_ms) / $step_ms) as last_tick,
-        count(*) as document_count,
-    from trace as d
-    where d.judged_at_ms >= $first_ms - $window_ms
-    group by before_tick, last_tick
+        d.before_tick as before_tick,
+        d.window_tick as last_tick,
+        d.document_count,
+    from trace_total as d
     union all
     select
         'workflowTraces' as table_name,
         'not_completed' as measure,
         d.status as status,
-        floor((d.from_ms - ($first_ms + 1)) / $step_ms) as before_tick,
-        floor((least(d.judged_at_ms + $window_ms, d.until_ms) - $first_ms) / $step_ms) as last_tick,
-        count(*) as document_count,
-    from trace as d
-    where d.is_not_completed and d.judged_at_ms >= $first_ms - $window_ms
-    group by d.status, before_tick, last_tick
+        d.before_tick as before_tick,
+        d.window_tick as last_tick,
+        d.document_count,
+    from trace_open as d
     union all
     select
         'workflowTraces' as table_name,
         'stuck' as measure,
         d.status as status,
-        floor((greatest(d.from_ms, floor(d.since_ms + $stuck_ms) + 1) - ($first_ms + 1)) / $step_ms) as before_tick,
-        floor((d.until_ms - $first_ms) / $step_ms) as last_tick,
-        count(*) as document_count,
-    from trace as d
-    where d.status = 'STARTED'
-    group by d.status, before_tick, last_tick
+        d.before_stuck_tick as before_tick,
+        d.until_tick as last_tick,
+        d.document_count,
+    from trace_open as d
+    where d.before_stuck_tick is not null
     union all
     select
         'workflowTraces' as table_name,
         'recent' as measure,
         null::varchar as status,
-        floor((d.from_ms - ($first_ms + 1)) / $step_ms) as before_tick,
-        floor((least(d.judged_at_ms + $stuck_ms, d.until_ms) - $first_ms) / $step_ms) as last_tick,
-        count(*) as document_count,
-    from trace as d
-    where d.judged_at_ms >= $first_ms - $stuck_ms
-    group by before_tick, last_tick
+        d.before_tick as before_tick,
+        d.recent_tick as last_tick,
+        d.document_count,
+    from trace_total as d
     union all
     select
         'workflowTraces' as table_name,
         'recent_failed' as measure,
         d.status as status,
-        floor((d.from_ms - ($first_ms + 1)) / $step_ms) as before_tick,
-        floor((least(d.judged_at_ms + $stuck_ms, d.until_ms) - $first_ms) / $step_ms) as last_tick,
-        count(*) as document_count,
-    from trace as d
-    where d.status = 'FAILED' and d.judged_at_ms >= $first_ms - $stuck_ms
-    group by d.status, before_tick, last_tick
+        d.before_tick as before_tick,
+        d.recent_tick as last_tick,
+        d.document_count,
+    from trace_open as d
+    where d.status = 'FAILED'
 )
 
 select
     s.table_name,
     s.measure,
     s.status,
-    greatest(s.before_tick + 1, 0)::bigint as first_tick,
-    least(s.last_tick, $ticks - 1)::bigint as last_tick,
+    least(greatest(s.before_tick + 1, 0), $ticks)::bigint as first_tick,
+    greatest(least(s.last_tick, $ticks - 1), -1)::bigint as last_tick,
     sum(s.document_count)::bigint as document_count,
 from span as s
 group by s.table_name, s.measure, s.status, first_tick, last_tick

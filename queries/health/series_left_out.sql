@@ -10,8 +10,8 @@
 -- returns  table_name      VARCHAR  chatMessages or workflowTraces
 --          measure         VARCHAR  total, not_completed, stuck, recent or recent_failed: see health/series
 --          status          VARCHAR  as stored, NULL where it never had one; NULL for total and recent
---          first_tick      BIGINT   from_tick .. until_tick
---          last_tick       BIGINT   up to until_tick; before first_tick where they count between two ticks only
+--          first_tick      BIGINT   from_tick .. until_tick + 1
+--          last_tick       BIGINT   from_tick - 1 .. until_tick; before first_tick where they count at no tick
 --          document_count  BIGINT   documents that count from first_tick to last_tick, both included
 -- reads    left_out
 with measured as (
@@ -68,8 +68,8 @@ span as (
         m.table_name,
         m.measure,
         m.status,
-        greatest(ceil((m.from_ms - $first_ms) / $step_ms), $from_tick)::bigint as first_tick,
-        least(floor((m.until_ms - $first_ms) / $step_ms), $until_tick)::bigint as last_tick,
+        least(greatest(ceil((m.from_ms - $first_ms) / $step_ms), $from_tick), $until_tick + 1)::bigint as first_tick,
+        greatest(least(floor((m.until_ms - $first_ms) / $step_ms), $until_tick), $from_tick - 1)::bigint as last_tick,
     from measured as m
 )
 

@@ -20,6 +20,7 @@ from tests.storing import NOW_MS, document, make_id, put
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
+EXTREMES = (-1e300, 1e300, -1.0, 0.0)  # a broken client can write any number
 MESSAGE_STATUSES = ("complete", "complete", "complete", "streaming", "pending", "failed", "paused", ...)
 TRACE_STATUSES = ("COMPLETED", "COMPLETED", "STARTED", "IN_PROGRESS", "FAILED", "CANCELLED", ...)
 
@@ -31,7 +32,7 @@ def _history(seed: int) -> list[tuple[int, dict[str, list[dict[str, Any]]]]]:
     tasks[0] |= {"repoFullName": "test/test-repo", "workspacePath": "/tmp/test", "isScratchpad": True}
     for task in tasks:
         task["_creationTime"] = task["createdAt"] = float(NOW_MS - 9 * HOUR)
-    born = {n: NOW_MS - chance.randrange(0, 8 * HOUR) for n in range(60)}
+    born = {n: NOW_MS - chance.randrange(0, 8 * HOUR) for n in range(90)}
     history = []
     for at_ms in (NOW_MS - 4 * HOUR, NOW_MS - 90 * MINUTE, NOW_MS):
         messages, traces = [], []
@@ -39,7 +40,7 @@ def _history(seed: int) -> list[tuple[int, dict[str, list[dict[str, Any]]]]]:
             if born_ms > at_ms or chance.random() < 0.1:  # not yet there, or deleted before this export
                 continue
             table, statuses = ("chatMessages", MESSAGE_STATUSES) if n % 2 else ("workflowTraces", TRACE_STATUSES)
-            created = chance.choice([float(born_ms), born_ms - 700.0, born_ms + 0.5, "soon", ...])
+            created = chance.choice([float(born_ms), born_ms - 700.0, born_ms + 0.5, "soon", ..., *EXTREMES])
             found = document(
                 table,
                 n,
@@ -47,7 +48,7 @@ def _history(seed: int) -> list[tuple[int, dict[str, list[dict[str, Any]]]]]:
                 createdAt=created,
                 taskId=tasks[n % 3]["_id"],
                 status=chance.choice(statuses),
-                startedAt=chance.choice([float(born_ms), born_ms - 6.0 * MINUTE, ...]),
+                startedAt=chance.choice([float(born_ms), born_ms - 6.0 * MINUTE, ..., *EXTREMES]),
                 totalDurationMs=chance.choice([float(chance.randrange(20_000)), ...]),
             )
             (messages if n % 2 else traces).append(found)
@@ -78,6 +79,8 @@ def test_each_tick_counts_what_a_frame_at_its_clock_counts(seed: int, tmp_path: 
         clocks = grid(NOW_MS - 9 * HOUR + 7, NOW_MS + 2 * HOUR, 11 * MINUTE)
         found = _series(store, clocks, FilterName.NONE)
         assert len(found.ticks) == 60
+        assert max(tick.raw.counts.message_total for tick in found.ticks) > 5
+        assert max(tick.raw.counts.stuck_workflows for tick in found.ticks) > 1
         for tick in found.ticks:
             assert tick.raw.counts == _bare(health.count(store.frame(snapshot, tick.at_ms), DEPLOYED)), tick.at_ms
             assert tick.without_tests.counts == tick.raw.counts
@@ -93,7 +96,7 @@ def test_each_tick_judges_as_health_at_its_clock_does(
     rules = load_all()
     with Store.read(_store(tmp_path, seed)) as store:
         snapshot = store.snapshot()
-        clocks = grid(NOW_MS - 5 * HOUR, NOW_MS + 70 * MINUTE, 37 * MINUTE)
+        clocks = grid(NOW_MS - 5 * HOUR, NOW_MS + 70 * MINUTE, 53 * MINUTE)
         for tick in _series(store, clocks, filter_name, policy).ticks:
             frame = store.frame(snapshot, tick.at_ms)
             artifacts.prepare(frame, rules, orphans=filter_name is FilterName.WIDE)

@@ -139,13 +139,15 @@ def test_spans_of_a_series_begin_with_the_document_and_end_with_the_window(opene
 
 
 def test_a_stuck_span_begins_a_millisecond_past_the_limit_and_never_ends(opened: Open) -> None:
-    waiting = message(1, 1, status="streaming", createdAt=NOW_MS - 200.0, _creationTime=NOW_MS - 200.0)
-    frame = opened({"chatMessages": [waiting]})
+    born = {"createdAt": NOW_MS - 200.0, "_creationTime": NOW_MS - 200.0}
+    waiting, pending = message(1, 1, status="streaming", **born), message(2, 1, status="pending", **born)
+    frame = opened({"chatMessages": [waiting, pending]})
     at = {"step_ms": 1, "ticks": 300, "window_ms": 50, "stuck_ms": 100}
     assert frame.rows("health/series", first_ms=NOW_MS - 200, **at) == [
+        ("chatMessages", "not_completed", "pending", 0, 50, 1),
         ("chatMessages", "not_completed", "streaming", 0, 50, 1),
         ("chatMessages", "stuck", "streaming", 101, 299, 1),
-        ("chatMessages", "total", None, 0, 50, 1),
+        ("chatMessages", "total", None, 0, 50, 2),
     ]
 
 
