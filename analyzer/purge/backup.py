@@ -63,12 +63,12 @@ def prove(backup: Backup, documents: Sequence[Planned]) -> None:
     try:
         if files.sha256(backup.path) != backup.sha256:
             raise refused("the file that was written", "an altered one")
-        held = {id_: hashlib.sha256(line).hexdigest() for id_, (_, line) in read(backup.path).items()}
+        held = {id_: (table, hashlib.sha256(line).hexdigest()) for id_, (table, line) in read(backup.path).items()}
     except FileNotFoundError:
         raise refused(f"{backup.path}", "no such file") from None
     except (OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
         raise refused("a ZIP that can be read", f"{type(error).__name__}") from None
-    wanted = {document.id: document.sha256 for document in documents}
+    wanted = {document.id: (document.table, document.sha256) for document in documents}
     if held != wanted or backup.documents != len(documents):
         missing = len(wanted.items() - held.items())
         raise refused(f"{len(wanted)} planned documents", f"{len(held)}, {missing} of the planned missing or altered")

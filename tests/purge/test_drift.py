@@ -1,0 +1,334 @@
+"""What happens between plan and apply, and during an apply: a group is deleted as it was planned, or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from analyzer import rules
+from analyzer.errors import AccessDenied, GuardRefused, SourceError
+from analyzer.model import Mark
+from analyzer.purge import ledger, plan_file, receipt
+from analyzer.purge.apply import Pace
+from analyzer.purge.select import Choice
+from analyzer.store import Store
+from tests.purge.leftovers import LEFTOVERS, NOW_MS, World, world
+
+DELETE = "_system/frontend/deleteDocuments"
+Change = Callable[[World], object]
+
+
+def reply_by_a_person(w: World) -> None:
+    w.add_message("new", w.ids["real"], promptMessageId=w.ids["prompt"])
+
+
+CHANGES: dict[str, tuple[Change, set[str]]] = {
+    "a person renames the test task": (
+        lambda w: w.deployment.patch("tasks", w.ids["test"], {"title": "My plan"}),
+        {"test", "test message", "test todo", "helper"},
+    ),
+    "a person writes into the test task": (
+        lambda w: w.add_message("new", w.ids["test"]),
+        {"test", "test message", "test todo", "helper"},
+    ),
+    "a child of the test task changes": (
+        lambda w: w.deployment.patch("todos", w.ids["test todo"], {"status": "DONE"}),
+        {"test", "test message", "test todo", "helper"},
+    ),
+    "a child is deleted": (
+        lambda w: w.deployment.delete("todos", w.ids["test todo"]),
+        {"test", "test message", "helper"},
+    ),
+    "a person replies to the prompt": (reply_by_a_person, {"prompt"}),
+    "the reason for the reply changes": (
+        lambda w: w.deployment.patch("chatMessages", w.ids["prompt"], {"content": "A real question"}),
+        {"prompt", "reply"},
+    ),
+    "a document in a list names the helper": (
+        lambda w: w.deployment.patch("tasks", w.ids["real"], {"watchers": [{"who": w.ids["helper"]}]}),
+        {"helper"},
+    ),
+    "a text names the test task": (
+        lambda w: w.deployment.patch("todos", w.ids["real todo"], {"content": f"see {w.ids['test']} please"}),
+        {"test", "test message", "test todo", "helper"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(CHANGES))
+def test_a_group_that_changed_since_the_plan_stays_whole(tmp_path: Path, name: str) -> None:
+    change, staying = CHANGES[name]
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        change(w)
+        before = w.living()
+        made = w.apply(plan, path)
+        assert before - w.living() == {w.ids[n] for n in LEFTOVERS} - {w.ids[n] for n in staying} & before
+        assert made["verified"]["ok"]
+        assert made["skipped"]
+
+
+@pytest.mark.parametrize("name", list(CHANGES))
+def test_what_is_so_when_the_plan_is_made_is_not_planned(tmp_path: Path, name: str) -> None:
+    change, staying = CHANGES[name]
+    with world(tmp_path) as w:
+        change(w)
+        w.deployment.clock.advance_s(3600)  # idle again
+        planned = {document.id for document in w.plan()[0].documents}
+        if name in ("a person renames the test task", "a person writes into the test task", "a child is deleted"):
+            return  # nothing about it says that it is a person's: it is the test's own, an hour idle
+        if name == "a child of the test task changes":
+            assert w.ids["test"] in planned
+            return
+        assert not planned & {w.ids[n] for n in staying}
+
+
+def test_what_is_not_idle_stays_and_says_so(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        w.deployment.patch("todos", w.ids["test todo"], {"status": "DONE"})
+        plan, _ = w.plan()
+        assert not {document.id for document in plan.documents} & {w.ids["test"], w.ids["helper"]}
+        assert any("it may be in use" in blocked.reason for blocked in plan.blocked)
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_a_change_between_batches_saves_the_groups_that_are_left(tmp_path: Path, size: int) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        calls: list[int] = []
+
+        def changed(done: int) -> None:
+            calls.append(done)
+            if len(calls) == 1 and w.ids["test"] in w.living():
+                w.deployment.patch("tasks", w.ids["test"], {"title": "mine now"})
+
+        pace = Pace(batch_documents=size, settle_s=0.0, progress=changed)
+        made = w.apply(plan, path, pace=pace)
+        gone = {document["id"] for document in made["deleted"]}
+        assert not gone & w.living()
+        assert made["verified"]["ok"]
+        if size == 1:
+            assert w.ids["helper"] in w.living()
+
+
+def test_a_mark_or_another_rule_since_the_plan_refuses_all_of_it(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        before = w.living()
+        with Store.write(w.store) as store:
+            store.add_mark(plan.deployment, Mark(w.ids["test"], "real", "mine", "Ada", NOW_MS))
+        with pytest.raises(GuardRefused, match="guard rules"):
+            w.apply(plan, path)
+        other = replace(rules.load_all(), rules=rules.load_all().rules[1:])
+        with pytest.raises(GuardRefused, match="guard rules"):
+            w.apply(plan, path, rules_hash=rules.rules_hash(other, rules.InternalLists(), ()))
+        assert w.living() == before
+
+
+def test_a_document_marked_as_real_holds_its_group(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        path.unlink()
+        with Store.write(w.store) as store:
+            store.add_mark(plan.deployment, Mark(w.ids["test message"], "real", "mine", "Ada", NOW_MS))
+        plan, path = w.plan()
+        assert not {document.id for document in plan.documents} & {w.ids["test"], w.ids["test message"]}
+        assert any("as real" in blocked.reason for blocked in plan.blocked)
+
+
+def test_a_used_plan_is_used(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        w.apply(plan, path)
+        with pytest.raises(GuardRefused, match="guard plan used"):
+            w.apply(plan, path)
+
+
+def test_without_confirmation_nothing_is_written_anywhere(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        before, files = w.living(), set(tmp_path.iterdir())
+        for said in (None, "yes", plan.confirm + "0"):
+            with pytest.raises(GuardRefused, match="guard confirmation"):
+                w.apply(plan, path, confirm=lambda _, said=said: said)
+        assert w.living() == before
+        assert not w.deployment.called(DELETE)
+        assert {p.suffix for p in set(tmp_path.iterdir()) - files} <= {".lock"}
+
+
+def test_a_dry_run_shows_what_an_apply_deletes_and_leaves_nothing(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        w.deployment.patch("chatMessages", w.ids["prompt"], {"content": "A real question"})
+        before = w.living()
+        rehearsed = w.apply(plan, path, is_dry_run=True, confirm=lambda _: None)
+        assert w.living() == before and not w.deployment.called(DELETE)
+        assert not ledger.path_of(path).exists() and not receipt.path_of(path).exists()
+        made = w.apply(plan, path)
+        assert [d["id"] for d in rehearsed["deleted"]] == [d["id"] for d in made["deleted"]]
+        assert rehearsed["skipped"] == made["skipped"]
+
+
+def test_a_key_that_cannot_write_deletes_nothing(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        with pytest.raises(GuardRefused, match="guard key"):
+            w.apply(plan, path, key=w.deployment.read_key)
+        with pytest.raises(AccessDenied), world(tmp_path, is_filled=False) as other:
+            w.apply(plan, path, key=other.deployment.admin_key)
+        assert not w.deployment.called(DELETE)
+
+
+def test_another_purge_of_the_same_deployment_waits_its_turn(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        _, other = w.plan("other.json")
+
+        def ask(found: plan_file.Plan) -> str:
+            with pytest.raises(GuardRefused, match="guard another purge"):
+                w.apply(found, other)
+            with pytest.raises(GuardRefused, match="guard another purge"):
+                w.apply(found, path)
+            return found.confirm
+
+        assert w.apply(plan, path, confirm=ask)["verified"]["ok"]
+
+
+def test_a_stop_file_stops_between_batches_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        stop = tmp_path / "plan.stop"
+        pace = Pace(stop_file=stop, batch_documents=1, settle_s=0.0, progress=lambda _: stop.touch())
+        with pytest.raises(GuardRefused, match="guard stop file"):
+            w.apply(plan, path, pace=pace)
+        assert 0 < len({w.ids[n] for n in LEFTOVERS} - w.living()) < len(LEFTOVERS)
+        with pytest.raises(GuardRefused, match="guard stop file"):
+            w.apply(plan, path)
+        stop.unlink()
+        made = w.apply(plan, path)
+        assert {d["id"] for d in made["deleted"]} == {w.ids[n] for n in LEFTOVERS}
+        assert made["verified"]["ok"]
+
+
+def test_time_is_up_between_batches(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        with pytest.raises(GuardRefused, match="guard runtime"):
+            w.apply(plan, path, pace=Pace(max_runtime_s=0.0, settle_s=0.0))
+        assert w.apply(plan, path)["verified"]["ok"]
+
+
+def test_functions_that_begin_to_fail_stop_it(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        assert plan.functions is not None
+        from tests.deployment import Execution
+
+        w.deployment.clock.advance_s(120)
+        for _ in range(40):
+            w.deployment.record(
+                Execution(path="messages:send", kind="Mutation", execution_s=0.01, at_s=-90.0, error="boom")
+            )
+        with pytest.raises(GuardRefused, match="guard function errors"):
+            w.apply(plan, path)
+        assert {w.ids[n] for n in LEFTOVERS} <= w.living()
+
+
+@pytest.mark.parametrize("after_commit", [False, True])
+def test_a_lost_answer_is_settled_by_reading_back(tmp_path: Path, after_commit: bool) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        w.deployment.faults.drop(function=DELETE, after_commit=after_commit)
+        made = w.apply(plan, path)
+        assert {d["id"] for d in made["deleted"]} == {w.ids[n] for n in LEFTOVERS}
+        assert made["verified"]["ok"]
+        assert len(w.deployment.called(DELETE)) == (1 if after_commit else 2)
+
+
+def test_batches_shrink_until_the_platform_takes_them(tmp_path: Path) -> None:
+    with world(tmp_path, delete_rows=2) as w:
+        plan, path = w.plan()
+        made = w.apply(plan, path)
+        assert {d["id"] for d in made["deleted"]} == {w.ids[n] for n in LEFTOVERS}
+        assert made["verified"]["ok"]
+
+
+@pytest.mark.parametrize("fault", [(503, "Busy"), (500, "InternalServerError"), (429, "TooManyWrites")])
+def test_a_deployment_that_keeps_refusing_ends_it_and_it_can_go_on(tmp_path: Path, fault: tuple[int, str]) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        w.deployment.faults.refuse(*fault, function=DELETE, times=None)
+        with pytest.raises(SourceError):
+            w.apply(plan, path)
+        assert {w.ids[n] for n in LEFTOVERS} <= w.living()
+        w.deployment.faults.clear()
+        assert w.apply(plan, path)["verified"]["ok"]
+        assert not {w.ids[n] for n in LEFTOVERS} & w.living()
+
+
+def rewritten(change: Callable[[Sequence[object]], object]) -> Callable[[bytes], bytes]:
+    def apply(body: bytes) -> bytes:
+        answer = json.loads(body)
+        answer["value"] = change(answer["value"])
+        return json.dumps(answer).encode()
+
+    return apply
+
+
+@pytest.mark.parametrize("change", [lambda v: [None for _ in v], lambda v: v[:-1], lambda _: None, lambda v: v[::-1]])
+def test_an_empty_or_wrong_read_is_no_consent(tmp_path: Path, change: Callable[[Sequence[object]], object]) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        w.deployment.faults.rewrite(rewritten(change), function="_system/frontend/listById", times=None)
+        with pytest.raises((GuardRefused, SourceError)):
+            w.apply(plan, path)
+        assert not w.deployment.called(DELETE)
+
+
+def test_a_backup_that_somebody_touched_stops_what_is_left(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        with pytest.raises(GuardRefused, match="guard runtime"):
+            w.apply(plan, path, pace=Pace(max_runtime_s=0.0, settle_s=0.0))
+        saved = tmp_path / "plan.backup.zip"
+        saved.write_bytes(saved.read_bytes()[:-30])
+        with pytest.raises(GuardRefused, match="guard backup"):
+            w.apply(plan, path)
+        saved.unlink()
+        with pytest.raises(GuardRefused, match="guard backup"):
+            w.apply(plan, path)
+        assert not w.deployment.called(DELETE)
+
+
+def test_production_has_to_be_named(tmp_path: Path) -> None:
+    from analyzer.purge.facts import Consent
+
+    with world(tmp_path, kind="prod") as w:
+        for number in range(12):
+            w.add_task(f"more {number}", w.person)
+            w.add(f"user {number}", "users", name="B", email=f"b{number}@example.org")
+            w.add_message(f"more message {number}", w.ids["real"])
+            w.add(f"more todo {number}", "todos", taskId=w.ids["real"], content="x", status="PENDING")
+        w.deployment.clock.advance_s(3600)
+        plan, path = w.plan()
+        with pytest.raises(GuardRefused, match="guard production named"):
+            w.apply(plan, path)
+        assert w.apply(plan, path, consent=Consent(is_named=True))["verified"]["ok"]
+
+
+def test_choices_narrow_the_plan(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        names = {id_: name for name, id_ in w.ids.items()}
+
+        def planned(number: int, **choice: object) -> set[str]:
+            plan, _ = w.plan(f"{number}.json", Choice(**choice))  # type: ignore[arg-type]
+            return {names[document.id] for document in plan.documents}
+
+        assert planned(1, tasks=(w.ids["real"],)) == {"prompt", "reply"}
+        assert planned(2, rules=("helper-task",)) == {"test", "test message", "test todo"}
+        assert planned(3, excluded=frozenset({w.ids["test todo"]})) == {"prompt", "reply"}
+        assert planned(4, older_than_ms=2 * 3_600_000) == set()
