@@ -83,26 +83,56 @@ def planned_looks(rollout: Rollout, change: Change, snapshots: Sequence[Snapshot
     return tuple(found)
 
 
+class Frames:
+    """Opens prepared frames, and hands the last one out again: finding artifacts is most of the work.
+
+    Valid as long as nobody else opens a frame of the same store.
+    """
+
+    def __init__(self, store: Store, how: Judging) -> None:
+        self._store, self._how = store, how
+        self._open: tuple[int, int, Frame] | None = None
+
+    def open(self, snapshot: Snapshot, at_ms: int | None = None) -> Frame:
+        """Return a snapshot's frame at a clock, its artifacts found."""
+        at_ms = snapshot.as_of_ms if at_ms is None else at_ms
+        if self._open is None or self._open[:2] != (snapshot.id, at_ms):
+            frame = self._store.frame(snapshot, at_ms)
+            artifacts.prepare(frame, self._how.rules, self._how.lists, orphans=True)
+            self._open = (snapshot.id, at_ms, frame)
+        return self._open[2]
+
+
+def health_of(frames: Frames, look: Look, how: Judging) -> tuple[health.Side, health.Side] | None:
+    """Return raw health and health without tests at a look; None where no snapshot reaches it."""
+    if look.snapshot is None:
+        return None
+    frame = frames.open(look.snapshot, look.health_at_ms)
+    report = health.assess(frame, policy=how.policy, filter_name=how.filter, now_ms=look.snapshot.taken_at_ms)
+    return report.raw, report.without_tests
+
+
 def judge_look(
-    store: Store,
+    frames: Frames,
     rollout: Rollout,
     change: Change,
     look: Look,
     how: Judging,
     *,
+    status: tuple[health.Side, health.Side] | None,
     invalid: Sequence[str] = (),
     failed_before: Sequence[str] = (),
 ) -> Judged:
-    """Count and judge one look; opens frames of its own.
+    """Count and judge one look.
 
+    status         what `health_of` says of it
     invalid        sentences that say why the comparison makes no sense
     failed_before  labels of earlier looks at the same change that failed
     """
-    if look.snapshot is None:
+    if look.snapshot is None or status is None:
         stale = f"No snapshot reaches {instant(look.at_ms)}, {look.label} after the change: collect one."
         return _uncounted(look, gates.decide((), stale=stale, failed_before=failed_before))
-    status = _health(store, look, how)
-    frame = prepared(store, look.snapshot, None, how)
+    frame = frames.open(look.snapshot)
     windows = find_windows(frame, rollout, change, look.window)
     tally = compare.tally(frame, windows, how.filter, [flip.at_ms for flip in rollout.flips])
     metrics = judging.judge(tally, rollout.plan, look.alpha)
@@ -116,13 +146,6 @@ def judge_look(
         _result(look, decision, tally, status),
         tuple(_warnings(look, tally, windows)),
     )
-
-
-def prepared(store: Store, snapshot: Snapshot, at_ms: int | None, how: Judging) -> Frame:
-    """Open a frame and find its artifacts."""
-    frame = store.frame(snapshot, at_ms)
-    artifacts.prepare(frame, how.rules, how.lists, orphans=True)
-    return frame
 
 
 def find_windows(frame: Frame, rollout: Rollout, change: Change, window: Window) -> Windows:
@@ -166,13 +189,6 @@ def by_rule(frame: Frame, windows: Windows, plan: Plan, alpha: float) -> tuple[v
 def _verdict(tally: Tally, called: str, plan: Plan, alpha: float) -> v.FilterVerdict:
     decision = gates.decide(judging.judge(tally, plan, alpha))
     return v.FilterVerdict(called, decision.verdict, decision.reason_code, sum(tally.excluded.values()))
-
-
-def _health(store: Store, look: Look, how: Judging) -> tuple[health.Side, health.Side]:
-    assert look.snapshot is not None
-    frame = prepared(store, look.snapshot, look.health_at_ms, how)
-    report = health.assess(frame, policy=how.policy, filter_name=how.filter, now_ms=look.snapshot.taken_at_ms)
-    return report.raw, report.without_tests
 
 
 def _result(

@@ -210,7 +210,7 @@ def checkpoint(
     settings: Settings, *, label: str, rollout_id: int | None, change_no: int | None, full: bool, fmt: str
 ) -> int:
     """Judge one planned look at a change; a late one is reconstructed from a later snapshot."""
-    return _print_report(_report(settings, rollout_id, change_no, label, full=full), fmt)
+    return _print_report(_report(settings, rollout_id, change_no, label, fmt, full=full), fmt)
 
 
 @rollout.command()
@@ -227,7 +227,7 @@ def accept(
     from analyzer.store import Store
     from analyzer.store.rollouts import StoredAcceptance
 
-    found = _report(settings, rollout_id, change_no, label)
+    found = _report(settings, rollout_id, change_no, label, "brief")
     if found.rollout is None or found.rollout.id is None:
         raise UsageError("only a recorded rollout can be accepted", hint="record it with `analyzer rollout import`")
     with Store.write(settings.store, wait_s=settings.wait_s) as store:
@@ -263,7 +263,7 @@ def gate(
 
     A look that is due but that no snapshot reaches is NO_DATA, however good the look before it was.
     """
-    found = _report(settings, rollout_id, change_no, label, due_ms=clock.now_ms())
+    found = _report(settings, rollout_id, change_no, label, fmt, due_ms=clock.now_ms())
     code = _print_report(found, fmt)
     is_excused = found.verdict.value == "INCONCLUSIVE" and on_inconclusive == "pass"
     return EXIT_OK if is_excused else code
@@ -298,6 +298,7 @@ def _report(
     rollout_id: int | None,
     change_no: int | None,
     label: str | None,
+    fmt: str,
     *,
     full: bool = False,
     due_ms: int | None = None,
@@ -309,7 +310,15 @@ def _report(
         opened = rollouts.open_rollout(store, deployment=settings.deployment, rollout_id=rollout_id)
         if label is None and due_ms is not None:
             label = rollouts.due_label(opened, change_no, due_ms)
-        return rollouts.report(store, opened, judging(settings, full=full), change_no=change_no, label=label)
+        return rollouts.report(
+            store,
+            opened,
+            judging(settings, full=full),
+            change_no=change_no,
+            label=label,
+            explains=fmt == "json",
+            is_brief=fmt == "brief",
+        )
 
 
 def _print_report(found: RolloutReport, fmt: str) -> int:

@@ -22,7 +22,7 @@ def compare_snapshots(store: Store, baseline: Snapshot, after: Snapshot, how: Ju
         raise UsageError(
             f"snapshot {after.id} is not later than snapshot {baseline.id} of the same deployment", hint="swap them"
         )
-    frame = checkpoints.prepared(store, after, None, how)
+    frame = checkpoints.Frames(store, how).open(after)
     t0 = baseline.as_of_ms
     first_ms = frame.rows("compare/first_document")[0][0]
     from_ms = t0 if first_ms is None else min(t0, max(int(first_ms), t0 - plan.baseline_ms))

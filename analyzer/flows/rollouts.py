@@ -9,7 +9,7 @@ from analyzer.analysis import checkpoints, compare, cross_checks, decompose, gat
 from analyzer.analysis import rollout as rollouts
 from analyzer.analysis import verdict as v
 from analyzer.analysis.changes import Change
-from analyzer.analysis.checkpoints import Judged, Judging, Look
+from analyzer.analysis.checkpoints import Frames, Judged, Judging, Look
 from analyzer.analysis.compare import Windows
 from analyzer.analysis.explain import Explanation
 from analyzer.analysis.rollout import Rollout
@@ -51,21 +51,25 @@ def choose_change(rollout: Rollout, number: int | None = None) -> Change | None:
 
 
 def judge_looks(
-    store: Store, opened: Opened, change: Change, how: Judging, *, until: str | None = None
+    store: Store, opened: Opened, change: Change, how: Judging, frames: Frames | None = None
 ) -> tuple[Judged, ...]:
     """Judge the planned looks at a change, earliest first; one that failed is not undone by a later one.
 
-    until  label of the last look to judge; None for all
+    frames  to share with what follows; None for its own
     """
+    frames = frames or Frames(store, how)
     wrong = _not_in_force(opened, change)
+    looks = checkpoints.planned_looks(opened.rollout, change, opened.snapshots)
+    late = {look.label: checkpoints.health_of(frames, look, how) for look in looks if look.is_reconstructed}
     found: list[Judged] = []
-    for look in checkpoints.planned_looks(opened.rollout, change, opened.snapshots):
+    for look in looks:
+        status = late[look.label] if look.label in late else checkpoints.health_of(frames, look, how)
         failed = [judged.look.label for judged in found if judged.result.reason_code == "guardrail_regression"]
         found.append(
-            checkpoints.judge_look(store, opened.rollout, change, look, how, invalid=wrong, failed_before=failed)
+            checkpoints.judge_look(
+                frames, opened.rollout, change, look, how, status=status, invalid=wrong, failed_before=failed
+            )
         )
-        if look.label == until:
-            break
     return tuple(found)
 
 
@@ -107,29 +111,39 @@ def due_label(opened: Opened, change_no: int | None, now_ms: int) -> str | None:
 
 
 def report(
-    store: Store, opened: Opened, how: Judging, *, change_no: int | None = None, label: str | None = None
+    store: Store,
+    opened: Opened,
+    how: Judging,
+    *,
+    change_no: int | None = None,
+    label: str | None = None,
+    explains: bool = True,
+    is_brief: bool = False,
 ) -> v.RolloutReport:
     """Report on one change of a rollout at one of its looks.
 
     change_no  number of the change; None for the last
     label      of the look; None for the last that a snapshot reaches
+    explains   whether to explain health before and after
+    is_brief   leaves out everything but the verdict and what it rests on
     """
     rollout, snapshots = opened.rollout, opened.snapshots
     change = choose_change(rollout, change_no)
     if change is None:
         return _nothing_flipped(store, opened, how)
-    looks = judge_looks(store, opened, change, how)
+    frames = Frames(store, how)
+    looks = judge_looks(store, opened, change, how, frames)
     chosen = choose_look(looks, label)
+    account, parts, extra = _look_closer(frames, opened, chosen, how, is_brief)
     others = [
         judged
         for other in rollout.changes
         if other.number != change.number
-        for judged in judge_looks(store, opened, other, how)
+        for judged in judge_looks(store, opened, other, how, frames)
     ]
     every = tuple(j.result for j in sorted((*others, *looks), key=lambda j: (j.look.change, j.look.offset_ms)))
-    account, parts, extra = _look_closer(store, opened, chosen, how)
-    explained_after = explained(store, chosen.look.snapshot, chosen.look.health_at_ms, how)
     before = next((s for s in reversed(snapshots) if s.as_of_ms <= change.start_ms), None)
+    explains = explains and not is_brief
     shares = rollout.plan.shares
     windows = chosen.windows
     return v.RolloutReport(
@@ -147,23 +161,23 @@ def report(
         checkpoints=every,
         filter=account,
         decomposition=parts,
-        explain=explained_after,
-        explain_before=explained(store, before, None, how),
-        smoke_tests=smoke_tests(store, opened),
+        explain=explained(store, chosen.look.snapshot, chosen.look.health_at_ms, how) if explains else None,
+        explain_before=explained(store, before, None, how) if explains else None,
+        smoke_tests=() if is_brief else smoke_tests(store, opened),
         rollback=rollouts.undo_commands(rollout, snapshots),
-        findings=(*findings(store, opened), *_failed_changes(others), *extra),
+        findings=(*(() if is_brief else findings(store, opened)), *_failed_changes(others), *extra),
         warnings=(*chosen.warnings, *_confounded(change)),
     )
 
 
 def _look_closer(
-    store: Store, opened: Opened, chosen: Judged, how: Judging
+    frames: Frames, opened: Opened, chosen: Judged, how: Judging, is_brief: bool
 ) -> tuple[v.FilterAccount, tuple[v.Part, ...], tuple[Finding, ...]]:
     """Take the chosen look apart: by group, under every filter and, in full, against its own baseline."""
-    if chosen.look.snapshot is None or chosen.windows is None or chosen.tally is None:
+    if is_brief or chosen.look.snapshot is None or chosen.windows is None or chosen.tally is None:
         return v.FilterAccount(how.filter, {}, ()), (), ()
     plan, alpha, windows = opened.rollout.plan, chosen.look.alpha, chosen.windows
-    frame = checkpoints.prepared(store, chosen.look.snapshot, None, how)
+    frame = frames.open(chosen.look.snapshot)
     compare.tally(frame, windows, how.filter, [flip.at_ms for flip in opened.rollout.flips])
     parts = decompose.decompose(frame, rollouts.flag_periods(opened.rollout))
     others = [checkpoints.with_filter(frame, windows, name, plan, alpha) for name in FilterName]
