@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import duckdb
 from analyzer.errors import SourceInvalid
 from analyzer.model import DriftCount, SourceInfo, TableCoverage, TableRef, TextFingerprint
 from analyzer.store.columns import CREATION_TIME, OTHER, REVISION_TABLES, RevisionTable
+from analyzer.units import truncated, visible
 
 MAX_LINE_BYTES = 32 * 1024 * 1024  # twice what the source lets through
 
@@ -96,10 +98,33 @@ def load_incoming(
             params,
         )
     except duckdb.Error as error:
+        _refuse_repeated_fields(incoming)
+        said = str(error).splitlines()[0].replace(str(incoming.spool), "the file")
         raise SourceInvalid(
-            f"{incoming.where} cannot be loaded: {str(error).splitlines()[0][:300]}",
+            f"{incoming.where} cannot be loaded: {visible(said[:300])}",
             hint="nothing was stored; export again, or report this file",
         ) from None
+
+
+def _refuse_repeated_fields(incoming: IncomingTable) -> None:
+    """Name the line of an object that has one field twice: which of them counts is anyone's guess."""
+
+    def checked(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            fields = [field for field, _ in pairs]
+            raise KeyError(next(field for field in fields if fields.count(field) > 1))
+        return found
+
+    with incoming.spool.open("rb") as spool:
+        for number, line in enumerate(spool, start=1):
+            try:
+                json.loads(line, object_pairs_hook=checked)
+            except KeyError as repeated:
+                raise SourceInvalid(
+                    f"{incoming.where}: line {number}: field {truncated(visible(repeated.args[0]), 60)!r} stands twice",
+                    hint="nothing was stored; an export never repeats a field: export again",
+                ) from None
 
 
 def _typed(field: str, type_: str) -> str:
@@ -141,7 +166,7 @@ def refuse_duplicates(connection: duckdb.DuckDBPyConnection, incoming: IncomingT
     needle = row[0].encode()
     with incoming.spool.open("rb") as spool:
         for number, line in enumerate(spool, start=1):
-            if needle in line and len(lines) < 2:
+            if len(lines) < 2 and needle in line and json.loads(line)["_id"] == row[0]:  # not one that refers to it
                 lines.append(number)
     raise SourceInvalid(
         f"{incoming.where}: line {lines[-1]}: _id {row[0]} stands already in line {lines[0]}",

@@ -124,6 +124,24 @@ def test_a_duplicate_id_names_both_lines_and_stores_nothing(tmp_path: Path) -> N
         assert everything(store) == []
 
 
+def test_a_document_that_refers_to_the_duplicate_is_not_taken_for_it(tmp_path: Path) -> None:
+    with Store.write(tmp_path / "s.duckdb") as store:
+        documents = {"chatMessages": [message(1), message(2, promptMessageId="m1"), message(1)]}
+        with pytest.raises(SourceInvalid, match=r"line 3: _id m1 stands already in line 1"):
+            store.ingest(collection(tmp_path / "a", documents, as_of_ns=START_NS))
+
+
+def test_a_field_that_stands_twice_names_entry_line_and_field_and_no_file_of_ours(tmp_path: Path) -> None:
+    taken = collection(tmp_path / "a", {"chatMessages": [message(1), message(2)]}, as_of_ns=START_NS)
+    spool = taken.tables[0].spool
+    spool.write_text(spool.read_text().removesuffix("}\n") + ', "status": "failed"}\n')
+    with Store.write(tmp_path / "s.duckdb") as store:
+        with pytest.raises(SourceInvalid) as refused:
+            store.ingest(taken)
+        assert str(refused.value) == "export.zip: chatMessages/documents.jsonl: line 2: field 'status' stands twice"
+        assert everything(store) == []
+
+
 def test_an_earlier_clock_shows_the_revisions_in_force_then(tmp_path: Path) -> None:
     with Store.write(tmp_path / "s.duckdb") as store:
         store.ingest(collection(tmp_path / "a", {"chatMessages": [message(1, "pending")]}, as_of_ns=START_NS))
