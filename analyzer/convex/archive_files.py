@@ -23,7 +23,7 @@ from analyzer.units import truncated, visible
 
 DOCUMENTS, SCHEMA = "documents.jsonl", "generated_schema.jsonl"
 MAX_RATIO = 400  # bytes unpacked for one stored byte; random ids alone keep documents far below
-MIN_ABSURD_BYTES = 1 << 20  # a smaller entry harms no one, whatever its ratio
+MIN_ABSURD_BYTES = 4 << 20  # a smaller entry harms no one: a few documents of 1 MiB may well repeat themselves
 MAX_NAMES = 1_000_000
 MAX_COMPONENT_DEPTH = 32
 HINT = "nothing was stored; export again with `npx convex export`"

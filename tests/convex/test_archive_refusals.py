@@ -179,6 +179,12 @@ def test_an_absurd_compression_is_refused_before_it_is_unpacked(tmp_path: Path) 
     assert said.startswith("export.zip: users/documents.jsonl: absurd compression")
 
 
+def test_a_few_documents_of_the_greatest_size_may_repeat_themselves(tmp_path: Path) -> None:
+    line = b'{"_id":"j57000820c20a1g7104gm2rc1m70ynr8","content":"' + b"a" * 1_000_000 + b'"}\n'
+    found = read(zip_of(tmp_path / "export.zip", {"users/documents.jsonl": line * 3}))
+    assert found == {"export.zip: users/documents.jsonl": line * 3}
+
+
 def test_a_stored_file_may_compress_as_well_as_it_likes(tmp_path: Path) -> None:
     entries = {"users/documents.jsonl": USER, "_storage/x.bin": bytes(10_000_000)}
     assert read(zip_of(tmp_path / "export.zip", entries)) == {"export.zip: users/documents.jsonl": USER}
