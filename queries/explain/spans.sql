@@ -1,7 +1,8 @@
 -- From when to when each message and trace counts in health, by what it counts as.
 --
 -- A document counts in the window from its creation until createdAt + window, both included; it counts as stuck from
--- the first millisecond after its limit, for ever. Clocks are whole milliseconds.
+-- the first millisecond after its limit, for ever. Clocks are whole milliseconds. Times that no clock can show, more
+-- than 8.64e15 ms from the epoch, are moved to that end.
 --
 -- grain    one row per table, class and pair of times
 -- params   $window_ms     BIGINT   length of the window, > 0
@@ -23,7 +24,7 @@ with counted as (
             when 'streaming' then 'streaming'
             else 'other'
         end as class,
-        floor(m.creation_time_ms)::bigint as exists_ms,
+        m.creation_time_ms,
         m.judged_at_ms,
         case when m.status = 'streaming' then m.judged_at_ms end as pending_since_ms,
         null::double as duration_ms,
@@ -38,11 +39,31 @@ with counted as (
             when 'IN_PROGRESS' then 'in_progress'
             else 'other'
         end as class,
-        floor(t.creation_time_ms)::bigint as exists_ms,
+        t.creation_time_ms,
         t.judged_at_ms,
         case when t.status = 'STARTED' then coalesce(t.started_at_ms, t.judged_at_ms) end as pending_since_ms,
         case when t.status = 'COMPLETED' then t.total_duration_ms end as duration_ms,
     from stg_traces as t
+),
+
+-- Doubles reach further than whole numbers do. Not least() and greatest(): they would make times of what has none.
+bounded as (
+    select
+        c.table_name,
+        c.class,
+        floor(
+            case when abs(c.creation_time_ms) <= 8.64e15 then c.creation_time_ms else sign(c.creation_time_ms) * 8.64e15 end
+        )::bigint as exists_ms,
+        case
+            when abs(c.judged_at_ms) <= 8.64e15 then c.judged_at_ms
+            else sign(c.judged_at_ms) * 8.64e15
+        end as judged_at_ms,
+        case
+            when abs(c.pending_since_ms) <= 8.64e15 then c.pending_since_ms
+            else sign(c.pending_since_ms) * 8.64e15
+        end as pending_since_ms,
+        c.duration_ms,
+    from counted as c
 ),
 
 spans as (
@@ -52,7 +73,7 @@ spans as (
         coalesce(c.exists_ms, floor(c.judged_at_ms)::bigint) as from_ms,
         floor(c.judged_at_ms + $window_ms)::bigint + 1 as to_ms,
         c.duration_ms,
-    from counted as c
+    from bounded as c
     where c.judged_at_ms + $window_ms >= $from_ms
     union all
     select
@@ -61,7 +82,7 @@ spans as (
         greatest(c.exists_ms, floor(c.pending_since_ms + $stuck_ms)::bigint + 1) as from_ms,
         null::bigint as to_ms,
         null::double as duration_ms,
-    from counted as c
+    from bounded as c
     where c.pending_since_ms is not null
 )
 

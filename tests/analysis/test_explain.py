@@ -195,3 +195,15 @@ def test_each_rule_alone_is_judged_only_when_everything_is_asked_for(tmp_path: P
         "rule name": ("degraded", 1),
         "rule owned-by-artifact": ("healthy", 2),
     }
+
+
+@pytest.mark.parametrize("time_ms", [1.765e15, 9.3e18, 1e308, -1e308])
+def test_a_time_that_no_clock_shows_is_judged_and_not_a_crash(tmp_path: Path, time_ms: float) -> None:
+    lost = {"createdAt": time_ms, "startedAt": time_ms}
+    found = {
+        "chatMessages": [document("chatMessages", 1, status="streaming") | lost],
+        "workflowTraces": [document("workflowTraces", 1, status="STARTED") | lost],
+    }
+    told = explained(tmp_path, found, "deployed")
+    assert told.raw_status == (Status.DEGRADED if time_ms > 0 else Status.UNKNOWN)
+    assert len(brief(told, NOW_MS).splitlines()) <= 12
