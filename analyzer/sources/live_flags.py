@@ -56,13 +56,13 @@ def read_variables(client: Client, names: Sequence[str]) -> Flags:
     listed = functions.query(client, LIST, {}, permission=VIEW_ENVIRONMENT)
     if not isinstance(listed, list) or not all(_is_variable(item) for item in listed):
         raise client.unexpected(f"POST /api/query ({LIST})", "a list of variables", VIEW_ENVIRONMENT)
-    kept = {item["name"]: item for item in listed if item["name"] in names and not _SECRET_NAME.search(item["name"])}
+    asked = [name for name in names if not _SECRET_NAME.search(name)]
+    kept = {item["name"]: item for item in listed if item["name"] in asked}
     others = [VariableChange(item["name"], item["_creationTime"]) for item in listed if item["name"] not in kept]
     # Setting a variable makes its row anew, so the row's creation time is the time of the last change.
     flags = [
         Flag(name, kept[name]["value"], kept[name]["_creationTime"]) if name in kept else Flag(name, None)
-        for name in names
-        if not _SECRET_NAME.search(name)
+        for name in asked
     ]
     return Flags(tuple(flags), tuple(sorted(others, key=lambda other: other.name)))
 

@@ -46,6 +46,7 @@ ROUTES: Mapping[str, Reply] = {
     "_system/cli/queryEnvironmentVariables": value(
         [
             {"_id": "1", "_creationTime": 1765889880000.5, "name": FLAG, "value": "true"},
+            {"_id": "3", "_creationTime": 1765889860000.0, "name": "GREETING", "value": "hello-very-private"},
             {"_id": "2", "_creationTime": 1765889870000.0, "name": "OPENAI_API_KEY", "value": "sk-very-private"},
         ]
     ),

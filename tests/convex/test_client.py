@@ -195,6 +195,8 @@ def test_a_component_is_asked_for_the_platforms_own_functions_only() -> None:
         assert json.loads(server.requests[0].body)["componentPath"] == "waitlist"
         with pytest.raises(ValueError, match="only the platform's own"):
             functions.query(client, "app:mutation", {}, component="waitlist")
+        with pytest.raises(ValueError, match="only as of now"):
+            functions.query(client, "_system/cli/tables", {}, component="waitlist", as_of_ns=1)
     assert len(server.requests) == 1
 
 
@@ -338,13 +340,14 @@ def forever(chunk: bytes) -> Iterator[bytes]:
         yield chunk
 
 
-def test_a_gigantic_body_is_refused_by_its_announcement_and_by_its_size() -> None:
-    announced = Reply(body=b"[1", declared=10**12)
-    endless = Reply(body=forever(b" " * 65536))
-    with serving([announced, endless]) as server, client_of(server, body_bytes=2**20) as client:
-        for _ in range(2):
-            with pytest.raises(SourceInvalid, match="with more than 1 MiB"):
-                client.get("/api/x")
+@pytest.mark.parametrize(
+    "reply", [Reply(body=b"[1", declared=10**12), Reply(body=forever(b" " * 65536))], ids=["announced", "endless"]
+)
+def test_a_gigantic_body_is_refused_by_its_announcement_and_by_its_size(reply: Reply) -> None:
+    too_big = pytest.raises(SourceInvalid, match="with more than 1 MiB")
+    with serving([reply]) as server, client_of(server, body_bytes=2**20) as client, too_big:
+        client.get("/api/x")
+    assert len(server.requests) == 1
 
 
 def test_a_body_that_never_ends_is_cut_off_in_time() -> None:
@@ -442,6 +445,14 @@ def test_a_key_that_is_too_weak_is_told_what_it_lacks_and_for_what() -> None:
     assert isinstance(error, AccessDenied)
     assert error.permission == "ViewMetrics"
     assert "it lacks ViewMetrics (deployment:metrics:view), needed for error rate, latency" in str(error)
+
+
+def test_a_permission_that_is_missing_inside_a_function_is_told_the_same_way() -> None:
+    message = "[Request ID: 1] You do not have permission to perform this operation (deployment:data:view)."
+    answer = ok({"status": "error", "errorMessage": message})
+    error = failing(answer, lambda client: functions.query(client, "_system/cli/tables", {}))
+    assert isinstance(error, AccessDenied)
+    assert "it lacks ViewData (deployment:data:view), needed for documents" in str(error)
 
 
 def test_no_key_at_all_is_said_to_be_missing() -> None:

@@ -233,8 +233,11 @@ def test_values_of_configured_flags_are_kept_and_of_other_variables_only_name_an
         flags = source.flags()
         shown = repr(source.info) + repr(flags)
     assert flags.flags == (Flag(FLAG, "true", 1765889880000.5), Flag("ENABLE_PROMPT_MESSAGE_ID", None))
-    assert [(other.name, other.changed_at_ms) for other in flags.others] == [("OPENAI_API_KEY", 1765889870000.0)]
-    assert "sk-very-private" not in shown
+    assert [(other.name, other.changed_at_ms) for other in flags.others] == [
+        ("GREETING", 1765889860000.0),
+        ("OPENAI_API_KEY", 1765889870000.0),
+    ]
+    assert "very-private" not in shown
     assert SECRET not in shown
 
 
