@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyzer.analysis import app_functions, health
-from analyzer.analysis.policy import DEPLOYED
+from analyzer.analysis.policy import DEPLOYED, Counts
 from analyzer.analysis.rounding import plain
 from analyzer.model import Finding, Snapshot
 from analyzer.store import Store
@@ -49,13 +49,15 @@ def reported(
     compute = {system_health: app_functions.system_health, alerts: app_functions.alerts}
     claims: dict[str, Mapping[str, Any]] = {}
     findings: list[Finding] = []
+    counted: dict[int, Counts] = {}
     for path, answer in compute.items():
         claim = claimed(store, snapshot, path)
         at_ms = None if claim is None else timestamp_ms(claim)
         if claim is not None and at_ms is not None:
             claims[path] = claim
-            counts = health.count(store.frame(snapshot, at_ms), DEPLOYED)
-            findings += _compare(path, claim, answer(counts, at_ms), at_ms, snapshot)
+            if at_ms not in counted:
+                counted[at_ms] = health.count(store.frame(snapshot, at_ms), DEPLOYED)
+            findings += _compare(path, claim, answer(counted[at_ms], at_ms), at_ms, snapshot)
         elif path in recorded:
             findings.append(
                 Finding("reported-unreadable", f"the recorded answer of {path} is not what that function returns")

@@ -12,7 +12,7 @@ from analyzer.analysis.policy import DEPLOYED, METRICS, Counts, Policy, RuleResu
 from analyzer.analysis.rounding import shown_rate
 from analyzer.analysis.series import Series, Tick
 from analyzer.model import FilterName, Snapshot, Status
-from analyzer.units import NOTHING, count, duration, instant, padded, truncated, visible
+from analyzer.units import MAX_DURATION_MS, NOTHING, count, duration, instant, padded, truncated, visible
 
 BRIEF_LINES, BRIEF_COLUMNS = 12, 80
 _LABEL, _COLUMN = 19, 15  # columns of a terminal
@@ -178,11 +178,12 @@ def _alerts(witnesses: Sequence[_Witness]) -> list[str]:
 
 
 def _failing(report: HealthReport) -> list[str]:
-    """Return each failing rule with the witnesses for whom it fails; numbers are those of the first of them."""
-    lines = []
+    """Return each failing rule with its numbers, and with whose they are."""
+    failing: dict[str, list[str]] = {}
     for name, side in (("raw", report.raw), ("without tests", report.without_tests)):
-        lines += [f"fails: {_rule(rule)} ({name})" for rule in side.judgement.failing]
-    return lines
+        for rule in side.judgement.failing:
+            failing.setdefault(_rule(rule), []).append(name)
+    return [f"fails: {rule} ({', '.join(names)})" for rule, names in failing.items()]
 
 
 def _rule(rule: RuleResult) -> str:
@@ -196,8 +197,8 @@ def _rule(rule: RuleResult) -> str:
 def _amount(value: float | None, unit: str) -> str:
     if value is None:
         return NOTHING
-    if unit == "ms":
-        return duration(round(value))
+    if unit == "ms":  # a broken document may claim any time
+        return duration(round(value)) if 0 <= value <= MAX_DURATION_MS else f"{value:.4g} ms"
     return f"{value:.4g}"
 
 

@@ -7,7 +7,7 @@
 --          id          VARCHAR
 --          field       VARCHAR  as the document names it
 --          target      VARCHAR  the id that stands there, of a document or not
--- reads    stg_users, stg_tasks, stg_messages, stg_traces, stg_other
+-- reads    stg_tasks, stg_messages, stg_traces, stg_other
 with wanted as (
     select distinct unnest($ids::varchar[]) as id
 ),
