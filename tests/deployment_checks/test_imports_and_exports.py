@@ -127,6 +127,15 @@ def test_appending_without_ids_gives_new_ones_and_keeps_creation_times(deploymen
     assert (added["_creationTime"], type(added["n"])) == (1.5, float)
 
 
+def test_only_an_import_that_takes_documents_away_must_be_confirmed_by_hand(
+    deployment: Deployment, client: Client
+) -> None:
+    deployment.insert("users", {"name": "there"})
+    for mode, wanted in (("append", False), ("replace", True)):
+        waiting = settle(client, upload(client, lines({}), mode=mode))
+        assert waiting["require_manual_confirmation"] is wanted
+
+
 def test_appending_is_not_atomic(deployment: Deployment, client: Client) -> None:
     deployment.settings.import_rows = 2
     there = deployment.insert("users", {"name": "there"})

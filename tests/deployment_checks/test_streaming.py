@@ -147,10 +147,11 @@ def test_delta_pages_count_rows_of_system_tables_and_may_be_empty_with_more_to_c
     for number in range(6):
         deployment.set_env(FLAG=str(number))
     id_ = deployment.insert("users", {})
+    deployment.clock.advance_s(60)
     pages = deltas(client, start)
     assert (pages[0]["values"], pages[0]["hasMore"]) == ([], True)
     assert [row["_id"] for page in pages for row in page["values"]] == [id_]
-    assert pages[-1]["cursor"] == deployment.now_ts()
+    assert pages[-1]["cursor"] == deployment.clock()
 
 
 def test_a_delta_page_never_splits_a_transaction(deployment: Deployment, client: Client) -> None:
@@ -287,6 +288,27 @@ def test_a_sync_that_is_behind_says_stale_at_a_consistent_time(deployment: Deplo
     copy.step()
     assert copy.status["type"] == "stale"
     assert copy.documents() == truth(deployment, copy.status["snapshotTs"])
+
+
+def test_an_idle_sync_moves_on_with_the_clock(deployment: Deployment, client: Client) -> None:
+    deployment.insert("users", {})
+    copy = Copy(client)
+    copy.finish()
+    deployment.clock.advance_s(60)
+    copy.step()
+    assert copy.status == {"type": "upToDate", "snapshotTs": deployment.clock()}
+
+
+def test_a_sync_never_splits_a_transaction(deployment: Deployment, client: Client) -> None:
+    deployment.insert("users", {})
+    copy = Copy(client)
+    copy.finish()
+    deployment.settings.sync_rows = 1
+    deployment.insert_many("users", [{}] * 3)
+    deployment.insert("users", {})
+    copy.step()
+    assert copy.status["type"] == "stale"
+    assert len(copy.documents()["", "users"]) == 4
 
 
 def test_a_replaced_table_is_truncated_and_copied_again(deployment: Deployment, client: Client) -> None:

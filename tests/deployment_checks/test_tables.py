@@ -108,6 +108,7 @@ def test_private_system_tables_cannot_be_read(client: Client) -> None:
         ([{"op": "gte", "field": "n", "value": 2}], ["c", "b"]),
         ([{"op": "anyOf", "field": "name", "value": ["a", "c"]}], ["c", "a"]),
         ([{"op": "noneOf", "field": "name", "value": ["a", "c"]}], ["b"]),
+        ([{"op": "anyOf", "field": "name", "value": []}], ["c", "b", "a"]),
         ([{"op": "type", "field": "n", "value": "unset"}], ["a"]),
         ([{"op": "notype", "field": "n", "value": "unset"}], ["c", "b"]),
         ([{"op": "eq", "field": "name", "value": "b", "enabled": False}], ["c", "b", "a"]),
