@@ -16,6 +16,7 @@ from analyzer.purge import ledger, plan_file, receipt
 from analyzer.purge.apply import Pace
 from analyzer.purge.select import Choice
 from analyzer.store import Store
+from tests.deployment import Execution
 from tests.purge.leftovers import LEFTOVERS, NOW_MS, World, world
 
 DELETE = "_system/frontend/deleteDocuments"
@@ -178,8 +179,8 @@ def test_a_key_that_cannot_write_deletes_nothing(tmp_path: Path) -> None:
         plan, path = w.plan()
         with pytest.raises(GuardRefused, match="guard key"):
             w.apply(plan, path, key=w.deployment.read_key)
-        with pytest.raises(AccessDenied), world(tmp_path, is_filled=False) as other:
-            w.apply(plan, path, key=other.deployment.admin_key)
+        with pytest.raises(AccessDenied):
+            w.apply(plan, path, key=w.deployment.foreign_key())
         assert not w.deployment.called(DELETE)
 
 
@@ -226,13 +227,10 @@ def test_functions_that_begin_to_fail_stop_it(tmp_path: Path) -> None:
     with world(tmp_path) as w:
         plan, path = w.plan()
         assert plan.functions is not None
-        from tests.deployment import Execution
-
-        w.deployment.clock.advance_s(120)
+        at_s = w.deployment.clock.now_ms / 1000
         for _ in range(40):
-            w.deployment.record(
-                Execution(path="messages:send", kind="Mutation", execution_s=0.01, at_s=-90.0, error="boom")
-            )
+            w.deployment.record(Execution("messages:send", "Mutation", at_s, 0.01, error="boom"))
+        w.deployment.clock.advance_s(120)
         with pytest.raises(GuardRefused, match="guard function errors"):
             w.apply(plan, path)
         assert {w.ids[n] for n in LEFTOVERS} <= w.living()
