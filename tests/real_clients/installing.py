@@ -36,5 +36,6 @@ def install(command: Sequence[str], cwd: Path) -> None:
     except subprocess.TimeoutExpired:
         pytest.skip(f"{Path(command[0]).name} took more than {PATIENCE_S} s")
     if done.returncode != 0:
-        last = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()[-1]
-        pytest.skip(f"{Path(command[0]).name} could not install {command[-1]}: {last}")
+        said = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()
+        why = [line for line in said if "complete log" not in line] or said
+        pytest.skip(f"{Path(command[0]).name} could not install {command[-1]}: {why[-1]}")
