@@ -144,7 +144,7 @@ def judge_look(
         metrics,
         decision,
         _result(look, decision, tally, status),
-        tuple(_warnings(look, tally, windows)),
+        (*_warnings(look, tally, windows), *_changes_before(rollout, change, windows)),
     )
 
 
@@ -243,6 +243,16 @@ def _uncounted(look: Look, decision: gates.Decision) -> Judged:
         workflows=0,
     )
     return Judged(look, None, None, (), decision, nothing)
+
+
+def _changes_before(rollout: Rollout, change: Change, windows: Windows) -> list[str]:
+    """Warn of a baseline in which other flags changed: it is no single state to compare with."""
+    inside = [
+        str(other.number)
+        for other in rollout.changes
+        if other.number != change.number and windows.base_from_ms <= other.settled_ms < windows.base_to_ms
+    ]
+    return [f"The baseline holds other changes ({', '.join(inside)}), so it mixes their effects in."] if inside else []
 
 
 def _warnings(look: Look, tally: Tally, windows: Windows) -> list[str]:

@@ -14,6 +14,7 @@ from analyzer.stats import Interval
 from analyzer.units import count, n_of_m, percent
 
 TOGETHER = 1.5  # design effect from which documents of one task move together
+MINUTE_MS = 60_000
 FEWEST_TASKS = 10  # below this nobody can tell whether they do
 SIGNAL_ALPHA = 0.01  # a signal only asks a person to look
 _FAILED, _COMPLETED, _STUCK, _RETRIED = "failed", "completed", "stuck", "retried"
@@ -285,11 +286,13 @@ def n_to_pass(k_after: int, k_base: int, n_base: int, margin: float) -> int | No
 
 
 def _decides_at(tally: Tally, n: int, needed: int | None) -> int | None:
-    """Say when there will be as many documents as are needed, at the rate of the look."""
+    """Say when there will be as many documents as are needed, at the rate of the look: the minute after."""
     if not n or needed is None:
         return None
     windows = tally.windows
-    return windows.after_from_ms + round((windows.after_to_ms - windows.after_from_ms) * max(needed, n) / n)
+    elapsed_ms = windows.after_to_ms - windows.after_from_ms
+    at_ms = windows.after_from_ms + elapsed_ms * max(needed, n) // n
+    return -(-at_ms // MINUTE_MS) * MINUTE_MS
 
 
 def _not_measured(tally: Tally, planned: PlannedMetric, role: v.Role) -> v.MetricResult:

@@ -17,7 +17,7 @@ from analyzer.sources import open_source
 
 DEMO = Path(__file__).parents[2] / "data" / "demo"
 LOG = DEMO / "rollout-log.md"
-RECORDINGS = ("01-baseline-0653", "02-retry-0654", "06-after-tests-0658", "11-t-plus-24h-0659")
+RECORDINGS = ("01-baseline-0653", "06-after-tests-0658", "11-t-plus-24h-0659")
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +123,7 @@ def test_fill_with_no_data_gives_the_log_back_byte_for_byte(tmp_path: Path) -> N
         assert run(tmp_path / store, "fill", str(LOG)).stdout_bytes == LOG.read_bytes()
 
 
+@pytest.mark.slow
 def test_one_export_a_day_later_fills_all_four_rows_and_says_that_three_are_reconstructed(
     store: Path, tmp_path: Path
 ) -> None:
@@ -140,6 +141,7 @@ def test_one_export_a_day_later_fills_all_four_rows_and_says_that_three_are_reco
     assert again.stdout_bytes == out.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_look_lists_what_it_rests_on(store: Path) -> None:
     run(store, "import", str(LOG))
     result = run(store, "checkpoint", "T+24h", "--full")
@@ -151,6 +153,7 @@ def test_a_look_lists_what_it_rests_on(store: Path) -> None:
     assert "rule:helper-message" in result.stdout
 
 
+@pytest.mark.slow
 def test_a_look_as_json_has_exactly_the_fields_of_report_1_and_the_same_bytes_each_time(store: Path) -> None:
     run(store, "import", str(LOG))
     first = run(store, "checkpoint", "T+1h", "--format", "json")
@@ -243,3 +246,15 @@ def test_a_newer_log_that_changes_the_plan_is_refused_and_a_filled_one_is_not(st
     assert run(store, "import", str(moved)).exit_code == 6
     amended = run(store, "import", str(moved), "--amend", "--because", "a holiday")
     assert "plan amended" in amended.stderr
+
+
+def test_flips_hours_apart_are_changes_of_their_own_with_verdicts_of_their_own(store: Path, tmp_path: Path) -> None:
+    head, _, tail = LOG.read_text().partition("## Phase 5")
+    log = tmp_path / "log.md"
+    log.write_text(f"{head}## Phase 5{tail.replace('2025-12-16 06:57', '2025-12-16 12:30', 1)}")
+    run(store, "import", str(log))
+    assert "2 changes" in run(store, "show").stdout
+    shown = run(store, "checkpoint", "T+24h", "--change", "2").stdout
+    assert "T+24h  change 1  FAIL" in shown
+    assert "The baseline holds other changes (1)" in shown
+    assert run(store, "checkpoint", "T+1h", "--change", "3").exit_code == 2
