@@ -1,0 +1,100 @@
+"""Putting back what was deleted: the same documents but for their ids, once, whatever happens in between."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analyzer.errors import GuardRefused, SourceError
+from analyzer.purge import backup, receipt, restore
+from analyzer.purge.facts import Consent
+from tests.purge.leftovers import LEFTOVERS, World, world
+
+
+def purged(w: World) -> tuple[Path, dict[str, dict[str, Any]]]:
+    before = {id_: document for rows in w.deployment.at().values() for id_, document in rows.items()}
+    plan, path = w.plan()
+    w.apply(plan, path)
+    return receipt.path_of(path), before
+
+
+def restored(w: World, path: Path, typed: str | None = None) -> dict[str, Any]:
+    with w.source() as source:
+        rehearsed = restore.rehearse(source.connection, path, Consent())
+        return restore.restore(source.connection, path, rehearsed, typed or rehearsed.confirm, poll_s=0.0)
+
+
+def test_everything_is_as_before_but_for_the_ids(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        path, before = purged(w)
+        made = restored(w, path)
+        assert made["verified"]["ok"] and made["sent"] == len(LEFTOVERS)
+        back = {new: old for old, new in made["ids"].items()}
+        after = {id_: document for rows in w.deployment.at().values() for id_, document in rows.items()}
+        text = json.dumps(list(after.values()))
+        for new, old in back.items():
+            text = text.replace(new, old)
+        assert sorted(json.loads(text), key=lambda d: d["_id"]) == sorted(before.values(), key=lambda d: d["_id"])
+
+
+def test_a_rehearsal_sends_nothing_and_needs_the_confirmation(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        path, _ = purged(w)
+        living = w.living()
+        with pytest.raises(GuardRefused, match="guard confirmation"):
+            restored(w, path, "yes")
+        assert w.living() == living
+        assert not w.deployment.called("/api/import/*")
+
+
+@pytest.mark.parametrize("fault", ["/api/import/start_upload", "/api/import/finish_upload", "/api/perform_import"])
+@pytest.mark.parametrize("after_commit", [False, True])
+def test_an_interrupted_restore_goes_on_without_doubling(tmp_path: Path, fault: str, after_commit: bool) -> None:
+    with world(tmp_path) as w:
+        path, before = purged(w)
+        w.deployment.faults.drop(path=fault, after_commit=after_commit)
+        with pytest.raises(SourceError):
+            restored(w, path)
+        first = json.loads(restore.path_of(path).read_text())["ids"]
+        assert restored(w, path)["ids"] == first
+        assert restored(w, path)["sent"] == 0
+        assert len(w.living()) == len(before)
+
+
+def test_what_cannot_come_back_is_said(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        path, _ = purged(w)
+        w.deployment.delete("tasks", w.ids["real"])
+        made = restored(w, path)
+        assert any(w.ids["real"] in text for text in made["lost_references"])
+
+
+def test_an_altered_backup_or_a_weak_key_restores_nothing(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        path, _ = purged(w)
+        with w.source(w.deployment.read_key) as source, pytest.raises(GuardRefused, match="guard key"):
+            restore.rehearse(source.connection, path, Consent())
+        saved = Path(receipt.read(path)["backup"]["path"])
+        saved.write_bytes(saved.read_bytes()[:-9])
+        with pytest.raises(GuardRefused, match="guard backup"):
+            restored(w, path)
+
+
+def test_a_backup_imported_by_mistake_changes_nothing(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        path, _ = purged(w)
+        saved = Path(receipt.read(path)["backup"]["path"])
+        assert len(backup.read(saved)) == len(LEFTOVERS)
+        living = w.living()
+        from analyzer.purge import writes
+
+        with w.source() as source:
+            client = source.connection.client
+            import_id = writes.start_import(client, saved.read_bytes())
+            restore._await(client, import_id, ("waiting_for_confirmation",), 0.0)
+            writes.perform_import(client, import_id)
+            restore._await(client, import_id, ("completed",), 0.0)
+        assert w.living() == living
