@@ -254,7 +254,7 @@ def test_flips_hours_apart_are_changes_of_their_own_with_verdicts_of_their_own(s
     log.write_text(f"{head}## Phase 5{tail.replace('2025-12-16 06:57', '2025-12-16 12:30', 1)}")
     run(store, "import", str(log))
     assert "2 changes" in run(store, "show").stdout
-    shown = run(store, "checkpoint", "T+24h", "--change", "2").stdout
+    shown = run(store, "checkpoint", "T+12h", "--change", "2").stdout
     assert "T+24h  change 1  FAIL" in shown
     assert "The baseline holds other changes (1)" in shown
     assert run(store, "checkpoint", "T+1h", "--change", "3").exit_code == 2
