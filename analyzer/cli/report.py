@@ -86,11 +86,13 @@ def report(settings: Settings, *, outputs: tuple[Path, ...], fmt: str | None, **
     """
     request = Request(**asked)  # type: ignore[arg-type]  # click has checked each of them
     _check(request, outputs)
-    made = _make(settings, request, _reproduce(settings, request))
+    shown = fmt or ("brief" if outputs else "text")
+    formats = {shown, *(FORMAT_OF.get(path.suffix, "chart") for path in outputs)}
+    made = _make(settings, request, _reproduce(settings, request), with_charts="html" in formats)
     for path in outputs:
         _write(made, path)
         output.narrate(f"wrote {visible(str(path))}")
-    output.write(_rendered(made, fmt or ("brief" if outputs else "text")))
+    output.write(_rendered(made, shown))
     return EXIT_CODES[made.report.verdict.value]
 
 
@@ -109,7 +111,7 @@ def _check(request: Request, outputs: tuple[Path, ...]) -> None:
             )
 
 
-def _make(settings: Settings, request: Request, reproduce: str) -> Made:
+def _make(settings: Settings, request: Request, reproduce: str, *, with_charts: bool) -> Made:
     from analyzer.analysis.rollout_log import read_log
     from analyzer.flows import reporting
     from analyzer.store import Store
@@ -117,7 +119,7 @@ def _make(settings: Settings, request: Request, reproduce: str) -> Made:
     log = None if request.log is None else read_log(request.log)
     if log is not None and not settings.store.exists():
         return reporting.of_log_alone(log, reproduce)
-    lens = _lens(settings, full=request.full)
+    lens = _lens(settings, full=request.full, with_charts=with_charts)
     with Store.read(settings.store, wait_s=settings.wait_s) as store:
         if log is not None:
             return reporting.of_unrecorded(
@@ -150,7 +152,7 @@ def _of_rollout(store: Store, settings: Settings, request: Request, lens: Lens, 
     return reporting.of_rollout(store, opened, lens, reproduce, change_no=request.change_no, look=request.look)
 
 
-def _lens(settings: Settings, *, full: bool) -> Lens:
+def _lens(settings: Settings, *, full: bool, with_charts: bool) -> Lens:
     from analyzer import rules
     from analyzer.analysis import policy
     from analyzer.analysis.checkpoints import Judging
@@ -165,7 +167,7 @@ def _lens(settings: Settings, *, full: bool) -> Lens:
         clock.now_ms(),
         full,
     )
-    return Lens(how, settings.functions.system_health)
+    return Lens(how, settings.functions.system_health, with_charts)
 
 
 def _reproduce(settings: Settings, request: Request) -> str:

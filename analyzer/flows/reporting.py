@@ -38,6 +38,7 @@ class Lens:
 
     how: Judging
     system_health: str  # path of the function whose recorded answers become marks
+    with_charts: bool = True  # whether to count for charts over time, which only a page as HTML shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def _made(store: Store, found: RolloutReport, lens: Lens, reproduce: str, log: R
     shown |= {e.snapshot.id for e in (found.explain, found.explain_before) if e is not None}
     snapshots = tuple(shot for shot in store.snapshots(found.deployment) if shot.id in shown)
     said = () if log is None else rollout_log_page.blocks(log)
-    extras = Extras(charts(store, found, lens), snapshots, said, reproduce)
+    extras = Extras(charts(store, found, lens) if lens.with_charts else (), snapshots, said, reproduce)
     return Made(found, rollout_page.build(found, extras))
 
 

@@ -27,21 +27,19 @@ def page(document: Page) -> str:
         *(line for sentence in document.sentences[1:] for line in (escaped(sentence), "")),
     ]
     parts = [(section, *_section(section)) for section in document.sections]
-    charts = [chart.title for chart in document.charts]
-    cut = [f"the chart \u201c{escaped(title)}\u201d: see the report as HTML" for title in charts]
+    cut = ["the charts, and health over time: see the report as HTML"]
     cut += [note for _, _, notes in parts for note in notes]
     start = "\n".join(head)
     room = MOST_CHARACTERS - len(start) - sum(len(note) + 4 for note in cut) - 2_000
-    kept = {section.id: text for section, text, _ in parts}
+    kept = {section.id: text for section, text, _ in parts if text}
     for section, text, _ in sorted(parts, key=lambda part: -part[0].weight):
         if sum(map(len, kept.values())) <= room:
             break
-        del kept[section.id]
+        if kept.pop(section.id, None) is None:
+            continue
         cut.append(f"the section \u201c{escaped(section.title)}\u201d ({count(len(text), 'character')})")
     text = "\n".join([start, *kept.values()])
-    if cut:
-        text += "\n".join(["## Left out here", "", *(f"- {note}" for note in cut), ""])
-    return text
+    return text + "\n".join(["## Left out here", "", *(f"- {note}" for note in cut), ""])
 
 
 def escaped(text: str, columns: int = TEXT_COLUMNS) -> str:

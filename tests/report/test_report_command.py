@@ -82,6 +82,13 @@ def test_a_log_and_one_snapshot_a_day_later_fill_every_format_with_the_same_byte
     assert len(done.stdout.splitlines()) <= 12
 
 
+def test_markdown_is_the_same_whether_a_page_is_written_beside_it_or_not(store: Path, tmp_path: Path) -> None:
+    sides = ("--db", store, "--baseline", RECORDINGS[0], "--after", RECORDINGS[1])
+    run(*sides, "-o", tmp_path / "beside.md", "-o", tmp_path / "report.html")
+    run(*sides, "-o", tmp_path / "alone.md")
+    assert (tmp_path / "beside.md").read_bytes() == (tmp_path / "alone.md").read_bytes()
+
+
 def test_documents_alone_are_enough(store: Path) -> None:
     done = run("--db", store, "--baseline", RECORDINGS[0], "--after", RECORDINGS[1], "--format", "json")
     document = json.loads(done.stdout)
