@@ -57,7 +57,7 @@ def list_(
         limit = TEXT_LIMIT
     with Store.read(settings.store, wait_s=settings.wait_s) as store:
         frame = store.frame(store.snapshot(snapshot, settings.deployment), at_ms)
-        finding.prepare(frame, rule_set, _lists(settings), orphans=Tier.ORPHAN in wanted)
+        finding.prepare(frame, rule_set, internal_lists(settings), orphans=Tier.ORPHAN in wanted)
         found = finding.list_artifacts(frame, wanted, limit=limit)
         counts = [item for item in finding.count_artifacts(frame) if item.tier in wanted]
         silent = finding.unjudged(frame, rule_set, orphans=Tier.ORPHAN in wanted)
@@ -118,7 +118,7 @@ def mark(
         raise UsageError("mark needs one verdict", hint="add --test, --real or --clear")
     if not 1 <= len(because.strip()) <= MAX_REASON_CHARS:
         raise UsageError(f"--because has not 1 to {MAX_REASON_CHARS} characters", hint="say why in a sentence")
-    actor = by or _account()
+    actor = by or account()
     _explained(settings, document_id, None, None)  # refuses an id that nobody knows
     with Store.write(settings.store, wait_s=settings.wait_s) as store:
         deployment = store.snapshot(None, settings.deployment).deployment.name
@@ -136,17 +136,19 @@ def _explained(settings: Settings, document_id: str, snapshot: str | None, at_ms
     rule_set = rules.load_all(settings.rule_files)
     with Store.read(settings.store, wait_s=settings.wait_s) as store:
         frame = store.frame(store.snapshot(snapshot, settings.deployment), at_ms)
-        finding.prepare(frame, rule_set, _lists(settings), orphans=True)
+        finding.prepare(frame, rule_set, internal_lists(settings), orphans=True)
         return explain(frame, rule_set, document_id)
 
 
-def _lists(settings: Settings) -> InternalLists:
+def internal_lists(settings: Settings) -> InternalLists:
+    """Return the people and repositories that the configuration lists."""
     from analyzer.rules import InternalLists
 
     return InternalLists(settings.tests.emails, settings.tests.users, settings.tests.repos)
 
 
-def _account() -> str:
+def account() -> str:
+    """Return who runs this: the name of the account."""
     try:
         return getpass.getuser()
     except (OSError, KeyError) as nameless:

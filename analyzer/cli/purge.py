@@ -9,20 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer.cli import options, output
-from analyzer.cli.artifacts import _account, _lists
+from analyzer import units
+from analyzer.cli import options, output, purging
 from analyzer.cli.deployment import Chosen, choosing
 from analyzer.config import Settings
 from analyzer.errors import EXIT_BAD, EXIT_OK, UsageError
-from analyzer.model import Tier
 
 if TYPE_CHECKING:
-    from analyzer.convex.target import Target
-    from analyzer.flows.purge import Order
-    from analyzer.purge.plan import Judged
     from analyzer.purge.plan_file import Plan
-
-IDLE = "15m"
+    from analyzer.purge.restore import Rehearsal
 
 
 @click.group()
@@ -38,36 +33,9 @@ def purge() -> None:
     """
 
 
-def _choosing(command: Any) -> Any:
-    for decorate in (
-        click.option("--full", is_flag=True, help="Show every group that stays."),
-        click.option("--exclude", "excluded", multiple=True, metavar="ID", help="Groups with this document stay."),
-        click.option("--rule", "rule_ids", multiple=True, metavar="RULE", help="Only groups that this rule selected."),
-        click.option("--task", "tasks", multiple=True, metavar="ID", help="Only what belongs to this task."),
-        click.option("--older-than", "older_than_ms", type=options.DURATION, help="Only groups older than this."),
-        click.option(
-            "--idle",
-            "idle_ms",
-            type=options.DURATION,
-            default=IDLE,
-            show_default=True,
-            help="Groups in which anything was created or changed since then stay.",
-        ),
-        click.option(
-            "--tier",
-            type=click.Choice(["certain", "likely"]),
-            default="certain",
-            show_default=True,
-            help="likely: also what has two independent signs.",
-        ),
-    ):
-        command = decorate(command)
-    return command
-
-
 @purge.command()
 @click.option("-o", "--output", "path", type=click.Path(path_type=Path, dir_okay=False), help="Write the plan here.")
-@_choosing
+@purging.choosing_groups
 @choosing
 @options.settings("db", "deployment", "wait")
 @options.snapshot
@@ -99,8 +67,10 @@ def plan(
     from analyzer.purge import facts, guards, plan_file
     from analyzer.report import purge_text
 
-    judged = _judged(settings, given)
-    target = None if rehearse or snapshot is not None or at_ms is not None else _target(chosen, settings)
+    judged = purging.judged(settings, given)
+    target = (
+        None if rehearse or snapshot is not None or at_ms is not None else purging.optional_target(chosen, settings)
+    )
     if target is None:
         output.narrate("rehearsal: no deployment is asked")
         found = flow.plan_offline(
@@ -125,7 +95,7 @@ def plan(
     if fmt == "json":
         output.write_json(data)
         return EXIT_OK
-    caps = facts.caps_for(_type(found))
+    caps = facts.caps_for(purging.deployment_type(found))
     shares = [(table, total.share) for table, total in found.totals.items()]
     output.write(purge_text.plan_text(data, guards.warnings(found, caps, shares), full=full))
     if path is not None:
@@ -133,29 +103,12 @@ def plan(
     return EXIT_OK
 
 
-def _applying(command: Any) -> Any:
-    for decorate in (
-        click.option("--max-runtime", "max_runtime_ms", type=options.DURATION, help="Stop after this; go on later."),
-        click.option("--max-share", type=click.FloatRange(0, 100), metavar="PERCENT", help="Largest share of a table."),
-        click.option(
-            "--max-docs", type=click.IntRange(min=1), help="Most documents; 500, on dev 5,000."
-        ),
-        click.option("--approved-by", metavar="NAME", help="Who reviewed the plan; kept in the receipt."),
-        click.option("--by", metavar="NAME", help="Who does this. Default: the name of your account."),
-        click.option(
-            "--backup", type=click.Path(path_type=Path, dir_okay=False), help="Default: beside the plan."
-        ),
-    ):
-        command = decorate(command)
-    return command
-
-
 @purge.command()
 @click.argument("path", metavar="PLAN", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--confirm", metavar="STRING", help="The plan's confirmation, for scripts; else it is asked for.")
 @click.option("--reason", metavar="TEXT", help="Why; kept in the receipt.")
 @click.option("--dry-run", is_flag=True, help="Do everything but back up and delete.")
-@_applying
+@purging.applying
 @choosing
 @options.settings("db", "deployment", "wait")
 def apply(*, settings: Settings, chosen: Chosen, path: Path, confirm: str | None, dry_run: bool, **given: Any) -> int:
@@ -185,13 +138,13 @@ def apply(*, settings: Settings, chosen: Chosen, path: Path, confirm: str | None
         text: str = click.prompt("type the confirmation to delete", err=True)
         return text
 
-    order = replace(_order(settings, found, path, given), confirm=ask, is_dry_run=dry_run)
-    with _source(chosen, settings, writes=True) as source:
+    order = replace(purging.order(settings, found, path, given), confirm=ask, is_dry_run=dry_run)
+    with purging.source(chosen, settings, writes=True) as source:
         made = flow.apply_plan(source, found, path, order)
     if dry_run:
         output.write(f"dry run: {len(made['deleted'])} documents would be deleted, {len(made['skipped'])} groups stay")
         return EXIT_OK
-    return _finish(settings, made)
+    return purging.finish(settings, made)
 
 
 @purge.command()
@@ -213,7 +166,7 @@ def verify(*, settings: Settings, chosen: Chosen, path: Path, fmt: str) -> int:
         state = ledger.read(ledger.path_of(path), found.hash)
         deleted = [document for document in found.documents if document.id in state.deleted]
         ignored, name = found.selection.get("ignored", []), found.deployment
-    with _source(chosen, settings) as source:
+    with purging.source(chosen, settings) as source:
         if source.connection.deployment.name != name:
             raise UsageError(f"{path} is of {name}, and {source.connection.deployment.name} answers")
         verdict = proof.verify(source, deleted, ignored=ignored)
@@ -265,102 +218,76 @@ def show(*, settings: Settings, receipt_id: str, fmt: str) -> int:
     return EXIT_OK
 
 
-# ---- shared ----------------------------------------------------------------------------------------------------
+@purge.command()
+@click.argument("path", metavar="RECEIPT", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--confirm", metavar="STRING", help="The confirmation that the rehearsal shows, for scripts.")
+@choosing
+@options.settings("deployment")
+def restore(*, settings: Settings, chosen: Chosen, path: Path, confirm: str | None) -> int:
+    """Put back what RECEIPT says was deleted, from its backup, with NEW ids; needs no store.
 
+    Rehearses first and says what cannot come back: the old ids, and references to what is gone since. References
+    among the restored documents are rewritten, creation times kept, and the map from old to new ids is written beside
+    the receipt before anything is sent. Started again after a crash, it sends only what is missing.
 
-def _judged(settings: Settings, given: dict[str, Any]) -> Judged:
-    from analyzer import rules
-    from analyzer.purge.plan import Judged
-    from analyzer.purge.select import Choice
+    To get the old ids back, a whole table has to be replaced: `npx convex import --replace` with an export of all
+    that the table holds now and the documents of the backup. What is written meanwhile is lost; pause the app first.
+    Needs a key with ImportBackups and ViewBackups.
+    """
+    from analyzer.purge import restore as restoring
+    from analyzer.purge.facts import Consent
+    from analyzer.units import count, visible
 
-    found = rules.load_all(settings.rule_files)
-    unknown = [rule for rule in given["rule_ids"] if found.rule(rule) is None]
-    if unknown:
-        raise UsageError(f"there is no rule {unknown[0]!r}", hint=", ".join(rule.id for rule in found.rules))
-    tiers = (Tier.CERTAIN,) if given["tier"] == "certain" else (Tier.CERTAIN, Tier.LIKELY)
-    choice = Choice(
-        tiers=tiers,
-        idle_ms=given["idle_ms"],
-        older_than_ms=given["older_than_ms"],
-        tasks=given["tasks"],
-        rules=given["rule_ids"],
-        excluded=frozenset(given["excluded"]),
-        ignored=frozenset(settings.ignored_edges),
-    )
-    return Judged(found, _lists(settings), choice)
+    def ask(found: Rehearsal) -> str | None:
+        output.narrate(f"{count(len(found.missing), 'document')} would be put back under new ids")
+        for lost in found.lost:
+            output.narrate(f"cannot come back: {visible(lost)}")
+        output.narrate(f"to confirm: {visible(found.confirm)}")
+        if confirm is not None or not output.is_terminal(sys.stdin):
+            return confirm
+        text: str = click.prompt("type the confirmation to restore", err=True)
+        return text
 
-
-def _target(chosen: Chosen, settings: Settings) -> Target | None:
-    """Return the deployment; None where nothing at all says which: then there is none to ask."""
-    try:
-        return chosen.target(settings.deployment)
-    except UsageError as missing:
-        named = chosen.url or chosen.prod or chosen.preview_name or chosen.env_file or chosen.key_file
-        if named or "nothing says which deployment" not in str(missing):
-            raise
-        return None
-
-
-def _source(chosen: Chosen, settings: Settings, *, writes: bool = False) -> Any:
-    from analyzer.convex.connection import connect
-    from analyzer.sources.live import LiveSource
-
-    target = chosen.target(settings.deployment)
-    key = target.write_key if writes else None
-    connection = connect(target, chosen.options(target), key=key)
-    return LiveSource(connection, flag_names=settings.flags, functions=settings.functions)
-
-
-def _order(settings: Settings, found: Plan, path: Path, given: dict[str, Any]) -> Order:
-    from analyzer import rules
-    from analyzer.flows.purge import Order
-    from analyzer.purge.apply import Pace
-    from analyzer.purge.facts import Consent, caps_for
-    from analyzer.store import Store
-
-    marks: tuple[Any, ...] = ()
-    if settings.store.exists():
-        with Store.read(settings.store, wait_s=settings.wait_s) as store:
-            marks = store.marks(found.deployment)
-    named = settings.deployments.get(found.deployment)
-    share = given["max_share"]
-    runtime_ms = given["max_runtime_ms"]
-    return Order(
-        rules_hash=rules.rules_hash(rules.load_all(settings.rule_files), _lists(settings), marks),
-        caps=caps_for(_type(found), given["max_docs"], None if share is None else share / 100),
-        actor=given["by"] or _account(),
-        lock_folder=settings.store.parent if settings.store.parent.is_dir() else path.parent,
-        confirm=lambda _: None,
-        consent=Consent(bool(named and named.purge), bool(named and named.unattended)),
-        reason=given["reason"],
-        approved_by=given["approved_by"],
-        backup=given["backup"],
-        pace=Pace(
-            stop_file=path.with_name(f"{path.stem}.stop"),
-            max_runtime_s=None if runtime_ms is None else runtime_ms / 1000,
-        ),
-        names=settings.functions,
-        narrate=output.narrate,
-    )
-
-
-def _type(found: Plan) -> Any:
-    from analyzer.model import DeploymentType
-
-    try:
-        return DeploymentType(found.type)
-    except ValueError:
-        return DeploymentType.UNKNOWN
-
-
-def _finish(settings: Settings, made: dict[str, Any]) -> int:
-    from analyzer.errors import StoreError
-    from analyzer.flows import purge as flow
-    from analyzer.report import purge_text
-
-    try:
-        flow.keep_receipt(settings.store, made, settings.wait_s)
-    except StoreError as full:
-        output.narrate(f"warning: the receipt is not in the store: {full}")
-    output.write(purge_text.receipt_text(made))
+    with purging.source(chosen, settings, writes=True) as source:
+        named = settings.deployments.get(source.connection.deployment.name)
+        consent = Consent(is_named=bool(named and named.purge))
+        rehearsed = restoring.rehearse(source.connection, path, consent)
+        made = restoring.restore(source.connection, path, rehearsed, ask(rehearsed))
+    output.write(f"{count(made['sent'], 'document')} put back; old and new ids: {restoring.path_of(path)}")
     return EXIT_OK if made["verified"]["ok"] else EXIT_BAD
+
+
+@purge.command()
+@click.option("--reason", required=True, metavar="TEXT", help="Why; kept in the receipt.")
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Write the plan here.",
+)
+@purging.applying
+@choosing
+@options.settings("db", "deployment", "wait")
+def run(*, settings: Settings, chosen: Chosen, path: Path, **given: Any) -> int:
+    """Plan and apply at once, with nobody watching: certain leftovers of dev and preview deployments alone.
+
+    The server itself must say that it is one, and analyzer.toml must name it: [deployments.NAME] with
+    unattended = true. Everything else is refused. All guards of `purge apply` hold, and the same files are written.
+    """
+    from analyzer.flows import purge as flow
+    from analyzer.purge import plan_file
+
+    usual = {"tier": "certain", "idle_ms": units.parse_duration_ms(purging.IDLE), "older_than_ms": None}
+    judged = purging.judged(settings, usual | {"tasks": (), "rule_ids": (), "excluded": ()})
+    with purging.source(chosen, settings, writes=True) as source:
+        flow.check_unattended(source.connection, purging.consent(settings, source.connection.deployment.name))
+        found = flow.plan_live(source, settings.store, judged, wait_s=settings.wait_s)
+        plan_file.write(found, path)
+        if not found.documents:
+            output.write("nothing to delete")
+            return EXIT_OK
+        order = purging.order(settings, found, path, given)
+        made = flow.apply_plan(source, found, path, replace(order, is_unattended=True, confirm=lambda p: p.confirm))
+    return purging.finish(settings, made)

@@ -10,9 +10,10 @@ from typing import Any
 
 from analyzer import clock, units
 from analyzer.collect.live import LiveOptions, collect_live
-from analyzer.convex import functions
+from analyzer.convex import danger, functions
 from analyzer.convex.answers import read_answer
 from analyzer.convex.client import Client
+from analyzer.convex.connection import Connection
 from analyzer.convex.function_names import DEFAULT_NAMES, FunctionNames
 from analyzer.errors import SourceError
 from analyzer.purge import backup as backups
@@ -58,6 +59,19 @@ def plan_live(source: LiveSource, store_path: Path, judged: Judged, *, wait_s: f
     with Store.read(store_path, wait_s=wait_s) as store:
         snapshot = store.snapshot(None, source.connection.deployment.name)
         return make(source, store.frame(snapshot), judged)
+
+
+def check_unattended(connection: Connection, consent: Consent) -> None:
+    """Refuse to purge without a person, unless server and configuration both allow it; before anything is read.
+
+    raises  GuardRefused
+    """
+    found = connection.deployment
+    if connection.who.type not in danger.HARMLESS or found.type not in danger.HARMLESS:
+        raise guards.refused("unattended", "a dev or preview deployment, as the server says", found.type_reason)
+    if not consent.is_unattended:
+        wanted = f"[deployments.{found.name}] with unattended = true in the configuration"
+        raise guards.refused("unattended", wanted, "none", "use `purge plan` and `purge apply`; nothing was changed")
 
 
 def plan_offline(
