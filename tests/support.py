@@ -70,10 +70,13 @@ def collected(
         source.close()
 
 
-def collected_case(case: Mapping[str, Any], folder: Path, *, plain_integers: bool = False) -> Path:
+def collected_case(
+    case: Mapping[str, Any], folder: Path, *, plain_integers: bool = False, deployment: str = DEPLOYMENT
+) -> Path:
     """Collect a recorded case; returns the store. Nothing but the newest document tells when it was taken."""
     store = folder / "store.duckdb"
-    collected(export(folder / "export.zip", case["documents"], plain_integers=plain_integers), store)
+    path = export(folder / "export.zip", case["documents"], plain_integers=plain_integers)
+    collected(path, store, deployment=deployment)
     return store
 
 

@@ -226,7 +226,8 @@ def _reported(store: Store, snapshot: Snapshot, clocks: Grid, function: str) -> 
             continue
         at_ms, rate = timestamp_ms(answer), _at(answer, "messages", "completionRate")
         status = _at(answer, "health", "status")
-        if at_ms is not None and clocks.first_ms <= at_ms <= clocks.clocks[-1] and isinstance(rate, int | float):
+        is_rate = isinstance(rate, int | float) and 0 <= rate <= 1  # an answer may hold anything
+        if at_ms is not None and clocks.first_ms <= at_ms <= clocks.clocks[-1] and is_rate:
             found.add(Mark(at_ms, float(rate), str(status)))
     return tuple(sorted(found, key=lambda mark: mark.at_ms))
 

@@ -15,18 +15,18 @@ from analyzer.store import Store
 from tests.support import collected_case, golden_cases
 
 CASES = golden_cases()
+RULES = load_all()
 
 
-def _assess(store_path: Path, at_ms: int, filter_name: FilterName = FilterName.EVIDENCE) -> health.HealthReport:
-    with Store.read(store_path) as store:
-        frame = store.frame(store.snapshot(), at_ms)
-        artifacts.prepare(frame, load_all(), orphans=filter_name is FilterName.WIDE)
-        return health.assess(frame, policy=DEPLOYED, filter_name=filter_name, now_ms=at_ms)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where one store holds every case as a deployment of its own: they must not mix."""
+    return tmp_path_factory.mktemp("golden")
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_health_of_a_recorded_case_is_what_the_functions_answered(name: str, tmp_path: Path) -> None:
-    _check(CASES[name], tmp_path, plain_integers=False)
+def test_health_of_a_recorded_case_is_what_the_functions_answered(name: str, folder: Path) -> None:
+    _check(CASES[name], folder, plain_integers=False)
 
 
 @pytest.mark.parametrize("name", ["random_seed_20251216_n150", "artifact_prompt_test_on_healthy_prod"])
@@ -35,7 +35,11 @@ def test_health_is_the_same_where_the_export_writes_whole_numbers_without_a_frac
 
 
 def _check(case: dict[str, Any], folder: Path, *, plain_integers: bool) -> None:
-    report = _assess(collected_case(case, folder, plain_integers=plain_integers), case["now_ms"])
+    path = collected_case(case, folder, plain_integers=plain_integers, deployment=case["name"])
+    with Store.read(path) as store:
+        frame = store.frame(store.snapshot(deployment=case["name"]), case["now_ms"])
+        artifacts.prepare(frame, RULES)
+        report = health.assess(frame, policy=DEPLOYED, filter_name=FilterName.EVIDENCE, now_ms=case["now_ms"])
     assert report.raw.system_health == case["expected"]["getSystemHealth"]
     assert report.raw.alerts == case["expected"]["checkAlerts"]
     without = case.get("expected_without_artifacts", case["expected"])

@@ -72,13 +72,13 @@ def _bare(counts: Counts) -> Counts:
     return replace(counts, message_redated=0, workflow_redated=0, message_undated=0, workflow_undated=0)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_each_tick_counts_what_a_frame_at_its_clock_counts(seed: int, tmp_path: Path) -> None:
     with Store.read(_store(tmp_path, seed)) as store:
         snapshot = store.snapshot()
-        clocks = grid(NOW_MS - 9 * HOUR + 7, NOW_MS + 2 * HOUR, 11 * MINUTE)
+        clocks = grid(NOW_MS - 9 * HOUR + 7, NOW_MS + 2 * HOUR, 19 * MINUTE)
         found = _series(store, clocks, FilterName.NONE)
-        assert len(found.ticks) == 60
+        assert len(found.ticks) == 35
         assert max(tick.raw.counts.message_total for tick in found.ticks) > 5
         assert max(tick.raw.counts.stuck_workflows for tick in found.ticks) > 1
         for tick in found.ticks:
@@ -96,7 +96,7 @@ def test_each_tick_judges_as_health_at_its_clock_does(
     rules = load_all()
     with Store.read(_store(tmp_path, seed)) as store:
         snapshot = store.snapshot()
-        clocks = grid(NOW_MS - 5 * HOUR, NOW_MS + 70 * MINUTE, 53 * MINUTE)
+        clocks = grid(NOW_MS - 5 * HOUR, NOW_MS + 70 * MINUTE, 70 * MINUTE)
         for tick in _series(store, clocks, filter_name, policy).ticks:
             frame = store.frame(snapshot, tick.at_ms)
             artifacts.prepare(frame, rules, orphans=filter_name is FilterName.WIDE)
