@@ -100,7 +100,9 @@ def restore(
     raises   GuardRefused without the confirmation; SourceError when the import fails: start again, nothing doubles
     """
     if typed is None or typed.strip() != rehearsed.confirm:
-        raise guards.refused("confirmation", "this restore's confirmation, typed in full", "another text")
+        raise guards.refused(
+            "confirmation", "this restore's confirmation, typed in full", "another text" if typed else "nothing"
+        )
     client, missing = connection.client, rehearsed.missing
     with files.locked(path.with_name(f".{path.name}.lock"), path.name):
         if missing:
