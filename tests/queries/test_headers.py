@@ -100,7 +100,7 @@ def test_a_query_gives_the_columns_and_reads_the_tables_of_its_header(
     result = connection.execute(query.text, _samples(query) or None)
     found = [(column[0], str(column[1])) for column in result.description or ()]
     assert found == [(column.name, column.type) for column in query.returns]
-    literal = re.sub(r"\$\w+", "null", query.text)
+    literal = re.sub(r"\$\w+", "(null)", query.text)
     assert _tables(query.reads) == connection.get_table_names(literal)
 
 
