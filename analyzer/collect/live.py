@@ -16,6 +16,7 @@ import orjson
 
 from analyzer import clock
 from analyzer.collect import absent
+from analyzer.collect.observing import look
 from analyzer.convex.documents import screen
 from analyzer.errors import CursorExpired
 from analyzer.model import CollectResult, DriftCount, TableRef, TextFingerprint
@@ -23,6 +24,8 @@ from analyzer.sources.live import LiveSource
 from analyzer.sources.live_pages import Change, Page
 from analyzer.store import Batch, Collection, CountsDisagreeError, IncomingTable, StagedTable, Store
 from analyzer.store.columns import shape
+from analyzer.store.observed import Position, Span
+from analyzer.units import instant
 
 BATCH_DOCUMENTS = 20_000  # kept at once: few enough to lose little, many enough that the store is rarely opened
 
@@ -53,10 +56,11 @@ def collect_live(source: LiveSource, store_path: Path, options: LiveOptions | No
     started_ms = clock.now_ms()
     deployment = source.connection.deployment
     warnings: list[str] = []
-    cursor = None
+    cursor, position = None, Position()
     if store_path.exists():
         with Store.write(store_path, wait_s=options.wait_s) as store:
             cursor = store.sync_cursor(deployment.name)
+            position = store.observations.position(deployment.name)
     try:
         _read(source, store_path, cursor, options)
     except CursorExpired as gone:
@@ -65,11 +69,12 @@ def collect_live(source: LiveSource, store_path: Path, options: LiveOptions | No
         warnings.append(f"everything was read again: {gone}")
         _read(source, store_path, None, options)
     try:
-        return _promote(source, store_path, options, started_ms, warnings)
+        result = _promote(source, store_path, options, started_ms, warnings, position)
     except CountsDisagreeError as wrong:
         warnings.append(f"everything was read again: {wrong}")
         _read(source, store_path, None, options)
-        return _promote(source, store_path, options, started_ms, warnings)
+        result = _promote(source, store_path, options, started_ms, warnings, position)
+    return result
 
 
 def _read(source: LiveSource, store_path: Path, cursor: str | None, options: LiveOptions) -> None:
@@ -167,16 +172,24 @@ def _staged(
 
 
 def _promote(
-    source: LiveSource, store_path: Path, options: LiveOptions, started_ms: int, warnings: Sequence[str]
+    source: LiveSource,
+    store_path: Path,
+    options: LiveOptions,
+    started_ms: int,
+    warnings: Sequence[str],
+    position: Position,
 ) -> CollectResult:
     info = source.info
     as_of_ns = info.source_time_ns
     assert as_of_ns is not None
     expected = source.counts(as_of_ns) if source.way == "deltas" else None
+    seen = look(source, position)
     with Store.write(store_path, wait_s=options.wait_s) as store:
-        return store.promote(
+        gaps = store.observe(source.connection.deployment, seen.observed)
+        told = (*warnings, *info.warnings, *seen.warnings, *map(_gap, gaps))
+        result = store.promote(
             Collection(
-                info=replace(info, warnings=(*warnings, *info.warnings)),
+                info=replace(info, warnings=told),
                 tables=(),
                 as_of_ns=as_of_ns,
                 taken_at_ms=started_ms,
@@ -188,3 +201,9 @@ def _promote(
             source.tables(),
             expected,
         )
+        return replace(result, findings=(*result.findings, *map(_gap, gaps)))
+
+
+def _gap(gap: Span) -> str:
+    times = f"{instant(gap.from_ms)} and {instant(gap.until_ms)}"
+    return f"{gap.stream} between {times} may be missing: {gap.reason}"

@@ -31,6 +31,7 @@ from analyzer.convex.traffic import ClosedError, Limits, OutOfTimeError, Traffic
 from analyzer.errors import ConfigError, SourceInvalid
 
 FUNCTION_FAILED_STATUS = 560  # accepted like 200; it carries the same body
+SILENT: Any = object()  # what `get` returns when its patience is at an end
 CLIENT_NAME = f"analyzer-{__version__}"  # "<name>-<version>", as the platform wants it
 JSON = "application/json"
 
@@ -51,6 +52,7 @@ class _Call:
     content_type: str
     is_change: bool
     is_text: bool
+    patience_s: float | None = None
 
 
 class Client:
@@ -100,9 +102,19 @@ class Client:
 
     # ---- reading -----------------------------------------------------------------------------------------------
 
-    def get(self, path: str, params: Mapping[str, str | int | float] | None = None, *, permission: str = "") -> Any:
-        """Return the parsed JSON of a GET."""
-        return self._ask("GET", path, permission=permission, params=params)
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, str | int | float] | None = None,
+        *,
+        permission: str = "",
+        patience_s: float | None = None,
+    ) -> Any:
+        """Return the parsed JSON of a GET.
+
+        patience_s  of a long poll: after so long without a byte SILENT is returned, and that is no error
+        """
+        return self._ask("GET", path, permission=permission, params=params, patience_s=patience_s)
 
     def text(self, path: str) -> str:
         """Return the plain text of a GET, stripped."""
@@ -168,6 +180,7 @@ class Client:
         content: bytes | None = None,
         is_change: bool = False,
         is_text: bool = False,
+        patience_s: float | None = None,
     ) -> Any:
         """Send until there is an answer or no more sense in it."""
         content_type = JSON if content is None else "application/octet-stream"
@@ -183,6 +196,7 @@ class Client:
             content_type,
             is_change,
             is_text,
+            patience_s,
         )
         policy, timing = self.limits.policy, self._timing
         repeat = 0
@@ -205,6 +219,8 @@ class Client:
             with self._traffic.slot(), self._stream(call) as response:
                 body = self._body(response, asked)
         except httpx.HTTPError as error:
+            if call.patience_s is not None and isinstance(error, httpx.ReadTimeout):
+                return (SILENT,)
             return _broken(error, asked)
         except (OutOfTimeError, ClosedError, httpx.InvalidURL) as error:
             return outages.failure(_UNSENT[type(error)], asked, Repeat.NEVER)
@@ -236,7 +252,7 @@ class Client:
             params=call.params or None,
             content=call.content,
             headers={"Content-Type": call.content_type} if call.content is not None else {},
-            timeout=httpx.Timeout(min(limits.silence_s, left_s), connect=min(limits.connect_s, left_s)),
+            timeout=httpx.Timeout(min(call.patience_s or limits.silence_s, left_s), connect=min(limits.connect_s, left_s)),
         )
 
     def _body(self, response: httpx.Response, asked: Asked) -> bytes | Failure:

@@ -50,6 +50,7 @@ class LiveSource:
         self._tables: tuple[TableRef, ...] | None = None
         self._component_ids: dict[str, str | None] = {}
         self._info: SourceInfo | None = None
+        self.variables: Flags | None = None  # as `info` found them
         self._warnings: list[str] = []
         self._asking = threading.Lock()
 
@@ -168,7 +169,7 @@ class LiveSource:
 
     def _ask(self) -> SourceInfo:
         answers, unanswered = self._answers()
-        flags = self.flags(answers)
+        self.variables = flags = self.flags(answers)
         return SourceInfo(
             kind="live",
             label=self.connection.target.origin,

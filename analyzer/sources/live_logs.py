@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from analyzer.convex.client import Client
+from analyzer.convex.client import SILENT, Client
 from analyzer.convex.permissions import VIEW_LOGS
 
 PATH = "/api/stream_function_logs"
@@ -46,15 +46,19 @@ class LogPage:
     calls: tuple[Call, ...]
     next_cursor: float  # milliseconds; to be given back exactly
     may_have_lost: bool  # more calls ended in between than the platform remembers
+    oldest_ms: float | None = None  # when the first entry was noted, on the scale of cursors; None: there is none
 
 
-def read_logs(client: Client, cursor: float = 0.0) -> LogPage:
+def read_logs(client: Client, cursor: float = 0.0, *, patience_s: float | None = None) -> LogPage:
     """Return what ended since a cursor; waits up to a minute for something to end.
 
-    cursor  of the page before; 0 gives everything that is remembered
-    raises  AccessDenied without ViewLogs; SourceInvalid
+    cursor      of the page before; 0 gives everything that is remembered
+    patience_s  wait no longer than this; the page is then empty
+    raises     AccessDenied without ViewLogs; SourceInvalid
     """
-    answer = client.get(PATH, {"cursor": cursor}, permission=VIEW_LOGS)
+    answer = client.get(PATH, {"cursor": cursor}, permission=VIEW_LOGS, patience_s=patience_s)
+    if answer is SILENT:
+        return LogPage((), cursor, may_have_lost=False)
     entries = answer.get("entries") if isinstance(answer, dict) else None
     newest = answer.get("newCursor") if isinstance(answer, dict) else None
     is_time = isinstance(newest, int | float) and not isinstance(newest, bool) and math.isfinite(newest)
@@ -67,7 +71,9 @@ def read_logs(client: Client, cursor: float = 0.0) -> LogPage:
     if None in calls:
         raise client.unexpected(f"GET {PATH}", "log entries that can be read", VIEW_LOGS)
     overflow = cursor > 0 and len(completions) >= REMEMBERED_CALLS
-    return LogPage(tuple(call for call in calls if call is not None), float(newest), overflow)
+    noted = [entry.get("timestamp") for entry in entries if isinstance(entry, dict)]
+    oldest_ms = min((at_s * 1000 for at_s in noted if isinstance(at_s, int | float)), default=None)
+    return LogPage(tuple(call for call in calls if call is not None), float(newest), overflow, oldest_ms)
 
 
 def _call(entry: dict[str, Any]) -> Call | None:

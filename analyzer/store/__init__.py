@@ -26,6 +26,7 @@ from analyzer.store import catalog, connection, marks, staged
 from analyzer.store.frame import Frame
 from analyzer.store.incoming import Collection, IncomingTable
 from analyzer.store.ingest import Moment, drop_table, load_table, rebuild_ends
+from analyzer.store.observed import Observations, Observed, Span
 from analyzer.store.receipts import Receipts
 from analyzer.store.rollouts import Rollouts
 from analyzer.store.staged import Batch, CountsDisagreeError, StagedTable
@@ -115,6 +116,16 @@ class Store:
     def receipts(self) -> Receipts:
         """The receipts of purges, to read; to write where the store is open for writing."""
         return Receipts(self._duck)
+
+    @property
+    def observations(self) -> Observations:
+        """What was seen beside documents, to read; to write where the store is open for writing."""
+        return Observations(self._duck)
+
+    def observe(self, deployment: Deployment, observed: Observed) -> tuple[Span, ...]:
+        """Keep events, metrics and calls in one transaction, each once; returns the gaps that came to light."""
+        with self._transaction():
+            return self.observations.keep(catalog.record_deployment(self._duck, deployment), observed)
 
     def frame(self, snapshot: Snapshot, at_ms: int | None = None) -> Frame:
         """Return the documents of a snapshot at a clock (default: the snapshot's own time). One at a time."""

@@ -279,3 +279,76 @@ create table purge_receipt (
     finished_at varchar not null,
     receipt_json varchar not null,
 );
+
+-- What a deployment forgets, kept at each live collect. Times are the deployment's own.
+create table deployment_event (
+    deployment_no integer not null,
+    at_ms double not null,
+    action varchar not null,
+    actor varchar not null,
+    subject varchar not null, -- name of a variable; '' where the action has none
+    details_json varchar not null,
+);
+
+-- One whole minute of one function as the platform measured it; null is unknown, and never 0.
+create table function_minute (
+    deployment_no integer not null,
+    component varchar not null,
+    function_path varchar not null,
+    minute_ms bigint not null,
+    call_count bigint,
+    error_count bigint,
+    cache_hit_count bigint,
+    cache_miss_count bigint,
+    latency_p50_ms double,
+    latency_p95_ms double,
+    latency_p99_ms double,
+);
+
+create table scheduler_minute (
+    deployment_no integer not null,
+    minute_ms bigint not null,
+    lag_ms double,
+);
+
+-- One finished call from the log: figures alone, without arguments, results and log lines.
+create table function_call (
+    deployment_no integer not null,
+    component varchar not null,
+    function_path varchar not null,
+    kind varchar not null,
+    execution_id varchar not null,
+    started_ms double not null,
+    took_ms double not null,
+    is_cached boolean not null,
+    error_class varchar,
+    will_retry boolean not null,
+    caller varchar not null,
+    read_documents bigint not null,
+    read_bytes bigint not null,
+    written_bytes bigint not null,
+    conflict_table varchar,
+);
+
+-- Which times of a stream (events, metrics, calls) were seen, and which are lost for good: then the reason says why.
+create table observed_span (
+    deployment_no integer not null,
+    stream varchar not null,
+    from_ms double not null,
+    until_ms double not null,
+    is_gap boolean not null,
+    reason varchar not null,
+);
+
+-- How far the log was read.
+create table log_position (
+    deployment_no integer not null,
+    cursor_ms double not null,
+);
+
+-- Collects of a watch that failed, by the local clock.
+create table failed_collect (
+    deployment_no integer not null,
+    failed_at_ms bigint not null,
+    reason varchar not null,
+);
