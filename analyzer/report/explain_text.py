@@ -8,7 +8,7 @@ from analyzer.analysis.explain import Explanation, Impact
 from analyzer.analysis.policy import RuleResult
 from analyzer.model import Status
 from analyzer.report.snapshots_text import columns
-from analyzer.units import age, count, instant, percent, truncated, visible
+from analyzer.units import age, count, instant, percent, truncated, visible, width
 
 BRIEF_LINES = 12
 BRIEF_COLUMNS = 80
@@ -29,8 +29,9 @@ def brief(explanation: Explanation, now_ms: int) -> str:
     now_ms  the local clock, to tell how old the data is
     """
     e = explanation
+    judged = f"  {e.deployment.type.value}  filter {e.filter.value}  policy {visible(e.policy.name)}"
     lines = [
-        f"{visible(e.deployment.name)}  {e.deployment.type.value}  filter {e.filter.value}  policy {e.policy.name}",
+        truncated(visible(e.deployment.name), max(BRIEF_COLUMNS - width(judged), 10)) + judged,
         f"as of {instant(e.at_ms)}, collected {age(now_ms - e.snapshot.taken_at_ms)} ago as snapshot {e.snapshot.id}",
         _verdict(e),
         *textwrap.wrap(e.summary, BRIEF_COLUMNS),

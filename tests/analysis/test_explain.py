@@ -137,6 +137,11 @@ def test_leftovers_of_tests_are_ours_and_every_way_out_is_named(tmp_path: Path) 
     assert "message completion is 80.0% of 10, must be > 90.0%" in text
 
 
+def test_the_first_line_tells_the_filter_however_long_the_name_of_the_deployment_is(tmp_path: Path) -> None:
+    put(tmp_path, leftovers(), fingerprints=rules.fingerprints(RULES), deployment="東京" * 60)
+    assert_is_brief(explained(tmp_path, {}, "deployed"))
+
+
 @pytest.mark.parametrize(("kind", "is_named"), [(DeploymentType.DEV, True), (DeploymentType.PROD, False)])
 def test_ignoring_is_a_way_out_only_where_the_server_says_dev_or_preview(
     tmp_path: Path, kind: DeploymentType, is_named: bool
