@@ -27,6 +27,10 @@ from analyzer.flows import reporting, rollout_records
 from analyzer.flows.explaining import explain_snapshot
 from analyzer.flows.reporting import Lens
 from analyzer.model import CollectResult, FilterName
+from analyzer.purge import plan as purge_plan
+from analyzer.purge.plan import Judged
+from analyzer.purge.plan_file import Plan
+from analyzer.purge.select import Choice
 from analyzer.report import charts, charts_rollout
 from analyzer.rules import InternalLists
 from analyzer.sources import open_source
@@ -47,10 +51,13 @@ __all__ = [
     "health",
     "health_over_time",
     "metrics",
+    "held_back",
     "open_store",
+    "planned",
     "plot_differences",
     "plot_health",
     "plot_metrics",
+    "purge_rehearsal",
     "rollout_report",
     "rules_of",
     "snapshots",
@@ -168,6 +175,34 @@ def artifacts(store: Store, snapshot: str | int | None = None) -> pd.DataFrame:
     frame = store.frame(store.snapshot(snapshot, settings.deployment))
     finding_artifacts.prepare(frame, rules.load_all(settings.rule_files), _lists(settings), orphans=True)
     return _frame(finding_artifacts.list_artifacts(frame), ("tier", "table", "id", "label", "reason", "via"))
+
+
+def purge_rehearsal(store: Store, snapshot: str | int | None = None, *, idle: str = "15m") -> Plan:
+    """Return what a purge of a snapshot would delete. It asks no deployment, deletes nothing and cannot be applied.
+
+    idle    how long nothing in a group may have been created or changed
+    raises  GuardRefused where the snapshot lacks tables that may refer to documents
+    """
+    settings = config.load()
+    frame = store.frame(store.snapshot(snapshot, settings.deployment))
+    choice = Choice(idle_ms=parse_duration_ms(idle))
+    return purge_plan.rehearse(frame, Judged(rules.load_all(settings.rule_files), _lists(settings), choice))
+
+
+def planned(plan: Plan) -> pd.DataFrame:
+    """Return a row a document that a plan would delete, in the order of deletion: root, table, id, tier, reason."""
+    import pandas as pd
+
+    rows = [(group.root, d.table, d.id, d.tier, d.reason) for group in plan.groups for d in group.documents]
+    return pd.DataFrame(rows, columns=["root", "table", "id", "tier", "reason"])
+
+
+def held_back(plan: Plan) -> pd.DataFrame:
+    """Return a row a group that stays: root, reason, and the table and id of the document that holds it."""
+    import pandas as pd
+
+    rows = [(b.root, b.reason, (b.referrer or {}).get("table"), (b.referrer or {}).get("id")) for b in plan.blocked]
+    return pd.DataFrame(rows, columns=["root", "reason", "held_by_table", "held_by_id"])
 
 
 def health_over_time(store: Store, *, since_ms: int, until_ms: int, every: str = "15m") -> pd.DataFrame:

@@ -72,7 +72,26 @@ ROLLOUT = (
     "explain that. But nearly all of it comes from one model in one evening. Before and after differ in time as well:\n"
     "look at that provider before rolling back four flags that share one verdict.",
 )
-NOTEBOOKS = {"investigation.ipynb": INVESTIGATION, "rollout.ipynb": ROLLOUT}
+PURGE = (
+    "# What would a purge delete, and what would it leave?\n\n"
+    "The known issue is to be cleaned up an hour after the rollout. This is a rehearsal: it asks no deployment and\n"
+    "deletes nothing. Snapshot: `08-t-plus-1h-0759` of the demo data.",
+    START.format(snapshot="08-t-plus-1h-0759"),
+    "Everything that a test may have left behind, by tier. Only *certain* documents are chosen without being asked for.",
+    "leftovers = analyzer.artifacts(store, SNAPSHOT)\n"
+    "leftovers.groupby(['tier', 'table'], sort=True).size().rename('documents').to_frame()",
+    "Whole groups: one certain leftover and all that belongs to it, children first.",
+    "import pandas as pd\npd.set_option('display.max_colwidth', 80)\n"
+    "plan = analyzer.purge_rehearsal(store, SNAPSHOT)\nanalyzer.planned(plan)",
+    "How much of each table is that?",
+    "pd.Series({table: total.count for table, total in plan.totals.items()}, name='documents').to_frame()",
+    "What stays although it is certain, and which document holds it?",
+    "analyzer.held_back(plan)",
+    "## Finding\n\n"
+    "The helpers' own tasks, users and messages go as whole groups. A group stays wherever a document that is no\n"
+    "leftover refers into it: a person has to look there. Suspects and orphans are never chosen.",
+)
+NOTEBOOKS = {"investigation.ipynb": INVESTIGATION, "purge.ipynb": PURGE, "rollout.ipynb": ROLLOUT}
 
 
 def notebook(cells: tuple[str, ...]) -> Any:
@@ -80,7 +99,7 @@ def notebook(cells: tuple[str, ...]) -> Any:
     made = []
     for position, source in enumerate(cells):
         is_code = position > 0 and source.split(maxsplit=1)[0].startswith(
-            ("import", "analyzer.", "explained", "report", "leftovers", "HOUR_MS", "pd.")
+            ("import", "analyzer.", "explained", "report", "leftovers", "HOUR_MS", "pd.", "plan")
         )
         cell = (new_code_cell if is_code else new_markdown_cell)(source)
         cell["id"] = hashlib.sha256(f"{position} {source}".encode()).hexdigest()[:8]  # the same every time
