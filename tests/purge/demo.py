@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -82,12 +83,12 @@ class Demo:
 
 def load(deployment: Deployment) -> None:
     """Put the recorded documents into a deployment."""
-    archive = open_archive(next(RECORDING.glob("*.zip")))
-    for ref in archive.tables:
-        with archive.open_table(ref) as stream:
-            rows = [values.loads(line, "export_json") for line in stream.read().splitlines()]
-        deployment.create_table(ref.name, ref.component, ref.number)
-        deployment.insert_many(ref.name, rows, ref.component)
+    with contextlib.closing(open_archive(next(RECORDING.glob("*.zip")))) as archive:
+        for ref in archive.tables:
+            with archive.open_table(ref) as stream:
+                rows = [values.loads(line, "export_json") for line in stream.read().splitlines()]
+            deployment.create_table(ref.name, ref.component, ref.number)
+            deployment.insert_many(ref.name, rows, ref.component)
 
 
 def main() -> int:
