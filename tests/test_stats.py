@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from decimal import Decimal, localcontext
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -125,7 +126,6 @@ def _fisher_in_decimals(k_post: int, n_post: int, k_base: int, n_base: int) -> f
         return float(above / total)
 
 
-@settings(max_examples=25)  # the oracle collects garbage on each call
 @given(p_lists)
 def test_holm_agrees_with_statsmodels(p_values: list[float]) -> None:
     _same_as_statsmodels(holm(p_values), p_values, "holm")
@@ -137,7 +137,8 @@ def test_benjamini_hochberg_agrees_with_statsmodels(p_values: list[float]) -> No
 
 
 def _same_as_statsmodels(adjusted: list[float], p_values: list[float], method: str) -> None:
-    expected = multipletests(p_values, method=method)[1] if p_values else []
+    with patch("gc.collect"):  # the oracle collects garbage on each call, which takes seconds in a large process
+        expected = multipletests(p_values, method=method)[1] if p_values else []
     assert adjusted == pytest.approx(list(expected), rel=1e-9, abs=1e-300)
 
 

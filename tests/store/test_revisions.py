@@ -157,7 +157,7 @@ contents = st.dictionaries(st.integers(1, 5), st.sampled_from(["complete", "fail
 
 
 @given(versions=st.lists(contents, min_size=1, max_size=5), data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_every_snapshot_has_exactly_its_documents_in_any_order_of_arrival(
     versions: list[dict[int, str | None]], data: st.DataObject
 ) -> None:
