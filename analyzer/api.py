@@ -50,8 +50,8 @@ __all__ = [
     "explain",
     "health",
     "health_over_time",
-    "metrics",
     "held_back",
+    "metrics",
     "open_store",
     "planned",
     "plot_differences",
@@ -89,15 +89,13 @@ def collect_source(source: str | Path, store: str | Path, *, label: str | None =
 
 def demo_store(folder: str | Path) -> Path:
     """Collect the demo's recordings into a new store in a folder, which must exist; return its path."""
-    made = demo_flow.replay(
+    return demo_flow.gather(
         demo_flow.folder(),
         Path(folder),
         flag_names=config.DEFAULT_FLAGS,
         rules=rules.load_all(),
-        now_ms=clock.now_ms(),
         tell=lambda _: None,
     )
-    return made.store
 
 
 def snapshots(store: Store) -> pd.DataFrame:

@@ -57,15 +57,7 @@ def replay(
     tell        is told what is going on
     raises      SourceError when there are no recordings
     """
-    found = sorted(path for path in recordings.glob(RECORDINGS) if path.is_dir())
-    if not found:
-        raise SourceError(f"{recordings} holds no recordings", hint="install the package again, whole")
-    store_path = fresh(out / STORE_FILE)
-    for path in found:
-        tell(f"collecting {path.name}")
-        source = open_source(path, deployment=None, taken_at_ns=None, flag_names=flag_names)
-        with contextlib.closing(source):
-            collect(source, store_path, label=path.name, fingerprints=fingerprints(rules))
+    store_path = gather(recordings, out, flag_names=flag_names, rules=rules, tell=tell)
     with Store.read(store_path) as store:
         snapshots = store.snapshots()
         tell(f"judging {len(snapshots)} snapshots")
@@ -84,6 +76,25 @@ def replay(
         clocks = series.grid(snapshots[0].as_of_ms - LEAD_MS, snapshots[-1].as_of_ms, STEP_MS)
         over_time = series.series(store, snapshots[-1], clocks, policy=DEPLOYED, filter_name=FILTER, rules=rules)
     return Demo(store_path, reports, explained, over_time)
+
+
+def gather(
+    recordings: Path, out: Path, *, flag_names: Sequence[str], rules: RuleSet, tell: Callable[[str], None]
+) -> Path:
+    """Collect every recording into a new store in a folder; returns its path.
+
+    raises  SourceError when there are no recordings
+    """
+    found = sorted(path for path in recordings.glob(RECORDINGS) if path.is_dir())
+    if not found:
+        raise SourceError(f"{recordings} holds no recordings", hint="install the package again, whole")
+    store_path = fresh(out / STORE_FILE)
+    for path in found:
+        tell(f"collecting {path.name}")
+        source = open_source(path, deployment=None, taken_at_ns=None, flag_names=flag_names)
+        with contextlib.closing(source):
+            collect(source, store_path, label=path.name, fingerprints=fingerprints(rules))
+    return store_path
 
 
 def is_ours(report: health.HealthReport) -> bool:
