@@ -159,9 +159,7 @@ def _proof(receipt: Data) -> list[str]:
     verified, backup = receipt["verified"], receipt["backup"]
     found = []
     if backup:
-        found.append(
-            f"a backup of {backup['documents']} documents was written and compared before any went"
-        )
+        found.append(f"a backup of {backup['documents']} documents was written and compared before any went")
     if verified is None:
         return [*found, "nothing was verified"]
     found.append(f"{verified['gone']} deleted documents were read back and are gone")
