@@ -18,7 +18,12 @@ from analyzer.config import Settings
 from analyzer.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
+    from analyzer.collect.live import LiveOptions
     from analyzer.model import CollectResult
+    from analyzer.sources.live import LiveSource
+
+SHORTEST_MS = 5_000  # between two collects
+LONGEST_TICK_MS = 300_000  # of a watch, unless --max-time says otherwise: then the next one continues
 
 
 @click.command()
@@ -36,6 +41,10 @@ if TYPE_CHECKING:
 @click.option(
     "--max-time", "max_time_ms", type=options.DURATION, metavar="DURATION", help="Give up a live read after this long."
 )
+@click.option("--every", "every_ms", type=options.DURATION, metavar="DURATION", help="Collect again and again: watch.")
+@click.option(
+    "--for", "for_ms", type=options.DURATION, metavar="DURATION", help="With --every: how long. Default: until stopped."
+)
 @options.output_format("text", "json")
 def collect(
     *,
@@ -49,6 +58,8 @@ def collect(
     keep: Path | None,
     only_print: bool,
     max_time_ms: int | None,
+    every_ms: int | None,
+    for_ms: int | None,
     fmt: str,
 ) -> int:
     """Add SOURCE to the store: an export ZIP, an unpacked export, or a recording (a folder of saved answers).
@@ -59,13 +70,20 @@ def collect(
 
     Collecting the same export twice adds nothing; a later export adds what changed and records what disappeared.
     Nothing is stored of a source that is not whole.
+
+    With --every it goes on: a deployment forgets its metrics after an hour and its log after about 1,000 calls, and
+    the store does not. Other commands can be used all the while; Ctrl-C ends it, and the next collect continues.
     """
+    if every_ms is not None or for_ms is not None:
+        _check_watch(every_ms, is_file=source is not None or via_cli)
     if via_cli and source is not None:
         raise UsageError(
             "collect reads either a SOURCE or, with --via-cli, what `npx convex` gives",
             hint="`analyzer collect EXPORT.zip`, or `analyzer collect --via-cli`",
         )
     how = _Keeping(label, taken_at_ms, keep_text)
+    if every_ms is not None:
+        return _watch(settings, chosen, how, (every_ms, for_ms, max_time_ms), fmt)
     if source is not None:
         result = _file(source, settings, how)
     elif not via_cli:
@@ -89,22 +107,68 @@ class _Keeping:
 
 
 def _live(settings: Settings, chosen: Chosen, how: _Keeping, max_time_ms: int | None) -> CollectResult:
+    from analyzer.collect.live import collect_live
+
+    progress = _live_progress() if output.is_terminal(sys.stderr) else None
+    with _opener(settings, chosen, max_time_ms)() as source:
+        return collect_live(source, settings.store, _live_options(settings, how, progress))
+
+
+def _watch(
+    settings: Settings, chosen: Chosen, how: _Keeping, times: tuple[int, int | None, int | None], fmt: str
+) -> int:
+    from analyzer.collect import watch as watching
+
+    every_ms, for_ms, max_time_ms = times
+    watched = watching.watch(
+        _opener(settings, chosen, max_time_ms or max(LONGEST_TICK_MS, 2 * every_ms)),
+        settings.store,
+        _live_options(settings, how, None),
+        watching.Rhythm(every_ms, for_ms),
+        tell=output.narrate,
+    )
+    assert watched.last is not None
+    if fmt == "text":
+        output.narrate(f"{watched.ticks} ticks, {watched.failed} failed, {len(watched.gaps)} gaps")
+        _show(watched.last, fmt)
+        return EXIT_OK
+    from analyzer.report import snapshots_text
+
+    counts = {"ticks": watched.ticks, "failed": watched.failed, "gaps": watched.gaps}
+    output.write_json({"schema": "watch/1"} | counts | {"snapshot": snapshots_text.listed(watched.last.snapshot)})
+    return EXIT_OK
+
+
+def _check_watch(every_ms: int | None, *, is_file: bool) -> None:
+    if is_file:
+        raise UsageError("--every watches a live deployment, not a file", hint="leave SOURCE and --via-cli out")
+    if every_ms is None:
+        raise UsageError("--for says how long to collect again and again", hint="say how often as well: --every 1m")
+    if every_ms < SHORTEST_MS:
+        raise UsageError("--every is shorter than 5s", hint="metrics are by the minute: --every 1m")
+
+
+def _opener(settings: Settings, chosen: Chosen, max_time_ms: int | None) -> Callable[[], LiveSource]:
+    """Return what connects to the deployment; keys are read once."""
     target = chosen.target(settings.deployment)
-    from analyzer import rules
-    from analyzer.collect.live import LiveOptions, collect_live
     from analyzer.convex.connection import connect
     from analyzer.sources.live import LiveSource
 
     talking = chosen.options(target, total_s=None if max_time_ms is None else max_time_ms / 1000)
-    keeping = LiveOptions(
+    return lambda: LiveSource(connect(target, talking), flag_names=settings.flags, functions=settings.functions)
+
+
+def _live_options(settings: Settings, how: _Keeping, progress: Callable[[int], None] | None) -> LiveOptions:
+    from analyzer import rules
+    from analyzer.collect.live import LiveOptions
+
+    return LiveOptions(
         label=how.label,
         keep_text=how.keep_text,
         fingerprints=rules.fingerprints(rules.load_all(settings.rule_files)),
-        progress=_live_progress() if output.is_terminal(sys.stderr) else None,
+        progress=progress,
         wait_s=settings.wait_s,
     )
-    with LiveSource(connect(target, talking), flag_names=settings.flags, functions=settings.functions) as source:
-        return collect_live(source, settings.store, keeping)
 
 
 def _live_progress() -> Callable[[int], None]:

@@ -53,28 +53,25 @@ def collect_live(source: LiveSource, store_path: Path, options: LiveOptions | No
     raises  SourceInvalid, SourceUnreachable, AccessDenied: what was kept so far waits, and the next collect goes on
     """
     options = options or LiveOptions()
-    started_ms = clock.now_ms()
     deployment = source.connection.deployment
-    warnings: list[str] = []
-    cursor, position = None, Position()
+    cursor, run = None, _Run(clock.now_ms())
     if store_path.exists():
         with Store.write(store_path, wait_s=options.wait_s) as store:
             cursor = store.sync_cursor(deployment.name)
-            position = store.observations.position(deployment.name)
+            run.position = store.observations.position(deployment.name)
     try:
         _read(source, store_path, cursor, options)
     except CursorExpired as gone:
         if cursor is None:
             raise
-        warnings.append(f"everything was read again: {gone}")
+        run.warnings.append(f"everything was read again: {gone}")
         _read(source, store_path, None, options)
     try:
-        result = _promote(source, store_path, options, started_ms, warnings, position)
+        return _promote(source, store_path, options, run)
     except CountsDisagreeError as wrong:
-        warnings.append(f"everything was read again: {wrong}")
+        run.warnings.append(f"everything was read again: {wrong}")
         _read(source, store_path, None, options)
-        result = _promote(source, store_path, options, started_ms, warnings, position)
-    return result
+        return _promote(source, store_path, options, run)
 
 
 def _read(source: LiveSource, store_path: Path, cursor: str | None, options: LiveOptions) -> None:
@@ -171,28 +168,30 @@ def _staged(
     )
 
 
-def _promote(
-    source: LiveSource,
-    store_path: Path,
-    options: LiveOptions,
-    started_ms: int,
-    warnings: Sequence[str],
-    position: Position,
-) -> CollectResult:
+@dataclass(slots=True)
+class _Run:
+    """One collect under way."""
+
+    started_ms: int
+    warnings: list[str] = field(default_factory=list)
+    position: Position = field(default_factory=Position)  # where the last look at everything else ended
+
+
+def _promote(source: LiveSource, store_path: Path, options: LiveOptions, run: _Run) -> CollectResult:
     info = source.info
     as_of_ns = info.source_time_ns
     assert as_of_ns is not None
     expected = source.counts(as_of_ns) if source.way == "deltas" else None
-    seen = look(source, position)
+    seen = look(source, run.position)
     with Store.write(store_path, wait_s=options.wait_s) as store:
         gaps = store.observe(source.connection.deployment, seen.observed)
-        told = (*warnings, *info.warnings, *seen.warnings, *map(_gap, gaps))
+        told = (*run.warnings, *info.warnings, *seen.warnings, *map(_gap, gaps))
         result = store.promote(
             Collection(
                 info=replace(info, warnings=told),
                 tables=(),
                 as_of_ns=as_of_ns,
-                taken_at_ms=started_ms,
+                taken_at_ms=run.started_ms,
                 label=options.label,
                 absent=absent(source.tables(), lists_all_tables=source.lists_all_tables),
                 fingerprints=options.fingerprints,

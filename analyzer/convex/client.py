@@ -246,13 +246,14 @@ class Client:
 
     def _stream(self, call: _Call) -> Any:
         limits, left_s = self.limits, max(self._traffic.left_s(), 0.001)
+        silence_s = call.patience_s or limits.silence_s
         return self._http.stream(
             call.method,
             self.origin + call.path,
             params=call.params or None,
             content=call.content,
             headers={"Content-Type": call.content_type} if call.content is not None else {},
-            timeout=httpx.Timeout(min(call.patience_s or limits.silence_s, left_s), connect=min(limits.connect_s, left_s)),
+            timeout=httpx.Timeout(min(silence_s, left_s), connect=min(limits.connect_s, left_s)),
         )
 
     def _body(self, response: httpx.Response, asked: Asked) -> bytes | Failure:

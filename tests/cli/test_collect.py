@@ -101,3 +101,18 @@ def test_without_npx_the_error_says_where_to_run_it(monkeypatch: pytest.MonkeyPa
         "error: there is no `npx` on the PATH",
         "hint:  run it where the app's `npx convex` works, or give an export instead",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "fact"),
+    [
+        (["export.zip", "--every", "1m"], "--every watches a live deployment, not a file"),
+        (["--via-cli", "--every", "1m"], "--every watches a live deployment, not a file"),
+        (["--for", "1h"], "--for says how long"),
+        (["--every", "1s"], "--every is shorter than 5s"),
+    ],
+)
+def test_a_watch_that_makes_no_sense_is_refused(words: list[str], fact: str) -> None:
+    result = run("collect", *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert fact in result.stderr
