@@ -8,36 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer import clock
-from analyzer.cli import options, output
+from analyzer.cli import looks, options, output
+from analyzer.cli.rollout_watch import watch
 from analyzer.config import Settings
-from analyzer.errors import EXIT_BAD, EXIT_FAULT, EXIT_NO_DATA, EXIT_OK, EXIT_UNKNOWN, UsageError
+from analyzer.errors import EXIT_OK, UsageError
 
 if TYPE_CHECKING:
-    from analyzer.analysis.checkpoints import Judging
-    from analyzer.analysis.verdict import RolloutReport, Verdict
     from analyzer.flows.rollout_records import Amendment, Recorded
     from analyzer.flows.rollouts import Opened
 
 LOG = click.Path(path_type=Path, dir_okay=False)
-_EXIT_CODES = {
-    "PASS": EXIT_OK,
-    "FAIL": EXIT_BAD,
-    "INCONCLUSIVE": EXIT_UNKNOWN,
-    "INVALID": EXIT_UNKNOWN,
-    "NO_DATA": EXIT_NO_DATA,
-    "ERROR": EXIT_FAULT,
-}
 ROLES = ("guardrail", "signal", "dry-run")
-rollout_id: options.Decorator[Any] = click.option(
-    "--rollout",
-    "rollout_id",
-    type=click.IntRange(min=1),
-    metavar="ID",
-    help="Which rollout. Default: the newest recorded, else what flag changes between snapshots tell of.",
-)
-change: options.Decorator[Any] = click.option(
-    "--change", "change_no", type=click.IntRange(min=1), metavar="N", help="Which change of it. Default: the last."
-)
 amend: options.Decorator[Any] = click.option(
     "--amend", is_flag=True, help="Change a frozen plan, on record; needs --because."
 )
@@ -86,7 +67,7 @@ def import_(settings: Settings, *, log: Path, amend: bool, because: str | None, 
 
 @rollout.command()
 @options.settings("db", "deployment", "wait")
-@rollout_id
+@looks.rollout_id
 @click.option("--rollback", is_flag=True, help="Print the commands that undo it, and whether that has been done.")
 @click.option("--phase", metavar="NUMBER", help="With --rollback: undo this phase alone.")
 @options.output_format("text", "json")
@@ -146,7 +127,7 @@ def fill(settings: Settings, *, log: Path, out: Path | None) -> int:
     if settings.store.is_file():
         with Store.read(settings.store, wait_s=settings.wait_s) as store:
             opened = rollout_records.open_log(store, read, settings.deployment)
-            filled = rollout_fill.fill_log(store, opened, read, judging(settings))
+            filled = rollout_fill.fill_log(store, opened, read, looks.judging(settings))
     else:
         open_rows = sum(row.is_open for table in read.checkpoint_tables for row in table.rows)
         filled = rollout_fill.Filled(read.source, 0, open_rows)
@@ -202,15 +183,15 @@ def start(
 @options.exit_zero
 @options.settings("db", "deployment", "wait", "policy", "filter")
 @click.argument("label", metavar="T+1h")
-@rollout_id
-@change
+@looks.rollout_id
+@looks.change
 @click.option("--full", is_flag=True, help="Also A/A, the same hours a week before, and each artifact rule alone.")
 @options.output_format("text", "brief", "json")
 def checkpoint(
     settings: Settings, *, label: str, rollout_id: int | None, change_no: int | None, full: bool, fmt: str
 ) -> int:
     """Judge one planned look at a change; a late one is reconstructed from a later snapshot."""
-    return _print_report(_report(settings, rollout_id, change_no, label, fmt, full=full), fmt)
+    return looks.print_report(looks.report(settings, rollout_id, change_no, label, fmt, full=full), fmt)
 
 
 @rollout.command()
@@ -218,8 +199,8 @@ def checkpoint(
 @click.option("--by", "actor", required=True, metavar="NAME", help="Who decides.")
 @click.option("--because", required=True, metavar="REASON", help="Why.")
 @click.option("--checkpoint", "label", metavar="T+1h", help="Which look. Default: the last that a snapshot reaches.")
-@rollout_id
-@change
+@looks.rollout_id
+@looks.change
 def accept(
     settings: Settings, *, actor: str, because: str, label: str | None, rollout_id: int | None, change_no: int | None
 ) -> int:
@@ -227,7 +208,7 @@ def accept(
     from analyzer.store import Store
     from analyzer.store.rollouts import StoredAcceptance
 
-    found = _report(settings, rollout_id, change_no, label, "brief")
+    found = looks.report(settings, rollout_id, change_no, label, "brief")
     if found.rollout is None or found.rollout.id is None:
         raise UsageError("only a recorded rollout can be accepted", hint="record it with `analyzer rollout import`")
     with Store.write(settings.store, wait_s=settings.wait_s) as store:
@@ -239,16 +220,10 @@ def accept(
 
 @rollout.command()
 @options.settings("db", "deployment", "wait", "policy", "filter")
-@rollout_id
-@change
+@looks.rollout_id
+@looks.change
 @click.option("--checkpoint", "label", metavar="T+1h", help="Which look. Default: the last one that is due by now.")
-@click.option(
-    "--on-inconclusive",
-    type=click.Choice(["fail", "pass"]),
-    default="fail",
-    show_default=True,
-    help="Whether INCONCLUSIVE stops the pipeline. Missing data always does.",
-)
+@looks.on_inconclusive
 @options.output_format("brief", "text", "json")
 def gate(
     settings: Settings,
@@ -263,72 +238,14 @@ def gate(
 
     A look that is due but that no snapshot reaches is NO_DATA, however good the look before it was.
     """
-    found = _report(settings, rollout_id, change_no, label, fmt, due_ms=clock.now_ms())
-    code = _print_report(found, fmt)
-    is_excused = found.verdict.value == "INCONCLUSIVE" and on_inconclusive == "pass"
-    return EXIT_OK if is_excused else code
+    found = looks.report(settings, rollout_id, change_no, label, fmt, due_ms=clock.now_ms())
+    return looks.decide(found, on_inconclusive, fmt)
+
+
+rollout.add_command(watch)
 
 
 # ---- shared by the commands --------------------------------------------------------------------------------------
-
-
-def judging(settings: Settings, *, full: bool = False) -> Judging:
-    """Return what looks are judged with, as the settings say."""
-    from analyzer import rules
-    from analyzer.analysis import policy
-    from analyzer.analysis.checkpoints import Judging
-
-    return Judging(
-        rules.load_all(settings.rule_files),
-        rules.InternalLists(settings.tests.emails, settings.tests.users, settings.tests.repos),
-        settings.health.filter,
-        policy.find(settings.health.policy, settings.policies),
-        clock.now_ms(),
-        full,
-    )
-
-
-def exit_code(verdict: Verdict) -> int:
-    """Return the exit code of a verdict."""
-    return _EXIT_CODES[verdict.value]
-
-
-def _report(
-    settings: Settings,
-    rollout_id: int | None,
-    change_no: int | None,
-    label: str | None,
-    fmt: str,
-    *,
-    full: bool = False,
-    due_ms: int | None = None,
-) -> RolloutReport:
-    from analyzer.flows import rollouts
-    from analyzer.store import Store
-
-    with Store.read(settings.store, wait_s=settings.wait_s) as store:
-        opened = rollouts.open_rollout(store, deployment=settings.deployment, rollout_id=rollout_id)
-        if label is None and due_ms is not None:
-            label = rollouts.due_label(opened, change_no, due_ms)
-        return rollouts.report(
-            store,
-            opened,
-            judging(settings, full=full),
-            change_no=change_no,
-            label=label,
-            explains=fmt == "json",
-            is_brief=fmt == "brief",
-        )
-
-
-def _print_report(found: RolloutReport, fmt: str) -> int:
-    from analyzer.report import report_json, rollout_text
-
-    if fmt == "json":
-        output.write_json(report_json.report_json(found))
-    else:
-        output.write(rollout_text.look(found) if fmt == "text" else rollout_text.brief(found))
-    return exit_code(found.verdict)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -138,6 +138,14 @@ def brief(report: v.RolloutReport) -> str:
     return "\n".join((_headline(report), *reason, *_windows(report), *guardrails[:6], f"action {report.action}{plan}"))
 
 
+def look_line(item: v.CheckpointResult) -> str:
+    """Write what one planned look says, on one line."""
+    return (
+        f"{padded(item.label, 6)} change {item.change}  {padded(instant(item.at_ms), 20)}  "
+        f"{padded(item.verdict.value, 12)} {item.reason_code}: {visible(item.reason)}"
+    )
+
+
 def _headline(report: v.RolloutReport) -> str:
     where = f"{visible(report.after.label)}  {visible(report.deployment)}"
     return f"{report.verdict.value}  {where}  ({report.reason_code.replace('_', ' ')})"
