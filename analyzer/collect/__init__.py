@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from analyzer import clock
 from analyzer.convex.documents import Screened, screen
-from analyzer.model import ROOT, CollectResult, SourceInfo, TableCoverage, TableRef, TextFingerprint
+from analyzer.model import ROOT, CollectResult, SourceInfo, TableCoverage, TableRef, TextFingerprint, TimeBasis
 from analyzer.sources import Source
 from analyzer.store import Collection, IncomingTable, Store
 from analyzer.store.columns import KNOWN, shape
@@ -41,7 +42,8 @@ def collect(
     started_ms = clock.now_ms()
     with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
         screened = _screen_all(source, Path(folder), keep_text, progress)
-        info = source.info
+        as_of_ns, basis = _source_time(source.info, screened, started_ms)
+        info = replace(source.info, time_basis=basis)
         with Store.write(store_path, wait_s=wait_s) as store:
             return store.ingest(
                 Collection(
@@ -49,7 +51,7 @@ def collect(
                     tables=[
                         IncomingTable(s.table, s.documents, s.spool, s.extras, source.where(s.table)) for s in screened
                     ],
-                    as_of_ns=_source_time_ns(info, screened, started_ms),
+                    as_of_ns=as_of_ns,
                     taken_at_ms=started_ms,
                     label=label,
                     drift=[item for s in screened for item in s.drift],
@@ -83,12 +85,17 @@ def _screen_all(source: Source, folder: Path, keep_text: bool, progress: Progres
     return screened
 
 
-def _source_time_ns(info: SourceInfo, screened: Sequence[Screened], started_ms: int) -> int:
-    """Return the source's time; where nothing tells it, the newest creation time, which is a lower bound."""
+def _source_time(info: SourceInfo, screened: Sequence[Screened], started_ms: int) -> tuple[int, TimeBasis]:
+    """Return the source's time, and what tells it.
+
+    Where the source does not, it is the newest creation time, a lower bound; without any document, the local clock's.
+    """
     if info.source_time_ns is not None:
-        return info.source_time_ns
+        return info.source_time_ns, info.time_basis
     newest = [s.newest_creation_ms for s in screened if s.newest_creation_ms is not None]
-    return math.floor(max(newest)) * NS_PER_MS if newest else started_ms * NS_PER_MS
+    if not newest:
+        return started_ms * NS_PER_MS, "local-clock"
+    return math.floor(max(newest)) * NS_PER_MS, info.time_basis
 
 
 def absent(tables: Iterable[TableRef], *, lists_all_tables: bool) -> list[TableCoverage]:

@@ -31,6 +31,7 @@ from analyzer.units import truncated, visible
 MAX_SHAPES = 4096  # remembered; forgotten all at once beyond
 MAX_DRIFT_ITEMS = 1000  # told apart; further ones are counted under one name
 OTHER_FIELDS = "…"
+MAX_CREATION_MS = 9.2e12  # the year 2261: no later time can be told in nanoseconds, so none is anyone's clock
 
 _PYTHON_TYPES = {"double": float, "varchar": str, "boolean": bool}
 # Free text of the app's own tables: it has no column because text is not stored, so finding it is no surprise.
@@ -172,6 +173,8 @@ class _Screening:
             times = [document["_creationTime"] for document in documents]
         else:
             times = [d["_creationTime"] for d, key in zip(documents, keys, strict=True) if shapes[key].has_time]
+        if times and not 0 <= max(times) <= MAX_CREATION_MS:
+            times = [time for time in times if 0 <= time <= MAX_CREATION_MS]
         if times:
             newest = float(max(times))
             self._newest_ms = newest if self._newest_ms is None else max(self._newest_ms, newest)

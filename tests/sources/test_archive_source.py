@@ -126,3 +126,26 @@ def test_a_zip_and_its_folder_are_the_same_collection(tmp_path: Path) -> None:
     assert [result.already_present for result in results] == [False, True]
     with Store.read(tmp_path / "store.duckdb") as store:
         assert len(store.snapshots()) == 1
+
+
+@pytest.mark.parametrize("broken_ms", [-1e308, -5.0, 1e13, 1e308])
+def test_a_creation_time_that_no_clock_shows_tells_nothing_of_when_an_export_was_made(
+    tmp_path: Path, broken_ms: float
+) -> None:
+    found = {":chatMessages": [message(1), message(2, _creationTime=broken_ms)]}
+    for name, documents in (("both", found), ("broken", {":chatMessages": found[":chatMessages"][1:]})):
+        source = open_source(
+            export(tmp_path / f"{name}.zip", documents), deployment=name, taken_at_ns=None, flag_names=()
+        )
+        stored = collect(source, tmp_path / "s.duckdb").snapshot
+        source.close()
+        basis = {"both": "newest-creation-time", "broken": "local-clock"}[name]
+        assert stored.time_basis == basis
+        assert (stored.as_of_ms == 1765889000001) == (name == "both")
+
+
+def test_an_export_without_documents_is_of_the_time_it_was_collected(tmp_path: Path) -> None:
+    source = open_source(export(tmp_path / "x.zip", {":users": []}), deployment="d", taken_at_ns=None, flag_names=())
+    stored = collect(source, tmp_path / "s.duckdb").snapshot
+    source.close()
+    assert (stored.time_basis, stored.as_of_ms) == ("local-clock", stored.taken_at_ms)
