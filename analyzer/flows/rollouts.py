@@ -21,6 +21,10 @@ from analyzer.flows.explaining import explain_snapshot
 from analyzer.flows.rollout_records import Opened, open_rollout
 from analyzer.model import FilterName, Finding, Snapshot
 from analyzer.store import Store
+from analyzer.units import count, instant
+
+DEPLOY = "push_config_with_components"  # what the deployment calls it in its events
+MOST_DEPLOYS = 5  # whose times are written out
 
 __all__ = [
     "Opened",
@@ -229,7 +233,24 @@ def findings(store: Store, opened: Opened) -> tuple[Finding, ...]:
         *rollout_checks.contradictions(store, rollout, snapshots),
         *(Finding("flag-not-as-recorded", c.text, {"flag": c.flag, "phase": c.phase}) for c in checks),
         *(rollout_checks.unannounced(rollout, snapshots) if rollout.id is not None else ()),
+        *_deployed(store, rollout),
     )
+
+
+def _deployed(store: Store, rollout: Rollout) -> tuple[Finding, ...]:
+    """Say for each change whether code was deployed inside its looks, as far as events were collected."""
+    pushes = store.observations.times_of(rollout.deployment, DEPLOY)
+    found = []
+    for change in rollout.changes:
+        inside = [at for at in pushes if change.start_ms <= at <= change.start_ms + rollout.plan.checkpoints_ms[-1]]
+        if inside:
+            times = ", ".join(map(instant, inside[:MOST_DEPLOYS])) + (", …" if len(inside) > MOST_DEPLOYS else "")
+            text = (
+                f"Code was deployed {count(len(inside), 'time')} inside the looks of change {change.number} ({times}): "
+                "what it did cannot be told apart from the flags."
+            )
+            found.append(Finding("deployed-during-look", text, {"change": change.number, "at_ms": inside}))
+    return tuple(found)
 
 
 def smoke_tests(store: Store, opened: Opened) -> tuple[v.SmokeResult, ...]:

@@ -151,6 +151,16 @@ class Observations:
         ).fetchall()
         return tuple(Span(*row) for row in rows)
 
+    def times_of(self, deployment: str, action: str) -> tuple[int, ...]:
+        """Return when something was done to a deployment, whole milliseconds, earliest first."""
+        rows = self._duck.execute(
+            """select distinct floor(e.at_ms)::bigint as at_ms
+            from deployment_event as e join deployment as d on d.deployment_no = e.deployment_no
+            where d.name = $name and e.action = $action order by at_ms""",
+            {"name": deployment, "action": action},
+        ).fetchall()
+        return tuple(row[0] for row in rows)
+
     def note_failure(self, deployment: str, failed_at_ms: int, reason: str) -> None:
         """Record a collect that failed; nothing where the store does not know the deployment yet."""
         number = catalog.deployment_no(self._duck, deployment)
