@@ -67,7 +67,7 @@ def test_the_committed_cells_are_those_that_are_written(name: str) -> None:
     assert [cell["id"] for cell in read(name)["cells"]] == [cell["id"] for cell in written["cells"]]
 
 
-@pytest.mark.slow
+@pytest.mark.external
 @pytest.mark.timeout(400)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:jupyter_client", "ignore::DeprecationWarning:zmq")
 @pytest.mark.parametrize("name", NAMES)

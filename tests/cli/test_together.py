@@ -38,7 +38,7 @@ def analyzer(*words: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.external
 def test_explain_works_fifty_times_while_another_process_collects(tmp_path: Path) -> None:
     store = tmp_path / "s.duckdb"
     assert analyzer("collect", recordings()[0], "--db", store).returncode == 0

@@ -61,6 +61,7 @@ def run(*words: str | Path) -> Result:
     return CliRunner().invoke(cli.main, ["report", *map(str, words)])
 
 
+@pytest.mark.external
 def test_a_log_and_one_snapshot_a_day_later_fill_every_format_with_the_same_bytes_twice(
     store: Path, tmp_path: Path
 ) -> None:
