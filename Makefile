@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-purge test test-external check format docs bench lock clean
+.PHONY: help demo demo-live demo-purge test test-external check format docs bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,9 @@ $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 
 demo: $(VENV)/.installed  ## replay a rollout and explain why its deployment says "degraded"
 	@$(BIN)/python -m analyzer demo
+
+demo-live: $(VENV)/.installed  ## watch a stand-in deployment while a rollout is played to it
+	@$(BIN)/python -m tests.deployment.rehearsal
 
 demo-purge: $(VENV)/.installed  ## purge the demo's leftovers on a stand-in deployment, prove it, and put them back
 	@$(BIN)/python -m tests.purge.demo

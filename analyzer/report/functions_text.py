@@ -69,10 +69,11 @@ def _words(report: FunctionReport, function: FunctionHealth) -> list[str]:
     if function.retries:
         words.append(f"{count(function.retries, 'conflict')} retried, no failure")
     if function.has_dip:
-        names = ", ".join(sorted({visible(c.subject) for c in report.changes if c.is_variable and c.subject}))
+        names = sorted({visible(c.subject) for c in report.changes if c.is_variable and c.subject})
+        what = names[0] if len(names) == 1 else count(len(names), "variable") if names else "a variable"
         words.append(
-            f"{percent(function.settling_hit_share)} cache hits within {duration(report.settle_ms)} of setting "
-            f"{names or 'a variable'}: caches were emptied, no regression"
+            f"{percent(function.settling_hit_share)} cache hits within {duration(report.settle_ms)} of setting {what}:"
+            " caches were emptied, no regression"
         )
     return words
 
