@@ -23,7 +23,7 @@ def run(w: World, monkeypatch: pytest.MonkeyPatch, *words: str) -> Result:
     return CliRunner().invoke(main, ["purge", *words])
 
 
-@pytest.mark.slow
+@pytest.mark.external
 def test_the_demo_is_degraded_then_healthy_and_then_as_before(capsys: pytest.CaptureFixture[str]) -> None:
     assert demo.main() == 0
     assert "as before, but for the ids" in capsys.readouterr().out

@@ -137,7 +137,7 @@ print("done", flush=True)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.external
 def test_a_writer_killed_at_any_moment_leaves_the_store_whole(tmp_path: Path) -> None:
     path = tmp_path / "s.duckdb"
     make_store(path, tmp_path / "a")
