@@ -24,7 +24,7 @@ from analyzer.sources.live import LiveSource
 from analyzer.sources.live_pages import Change, Page
 from analyzer.store import Batch, Collection, CountsDisagreeError, IncomingTable, StagedTable, Store
 from analyzer.store.columns import shape
-from analyzer.store.observed import Position, Span
+from analyzer.store.looks import Position, Span
 from analyzer.units import instant
 
 BATCH_DOCUMENTS = 20_000  # kept at once: few enough to lose little, many enough that the store is rarely opened

@@ -17,7 +17,7 @@ from analyzer.sources.live_events import DeploymentEvent, read_events
 from analyzer.sources.live_flags import Flags
 from analyzer.sources.live_logs import Call, read_logs
 from analyzer.sources.live_metrics import Metrics, read_metrics
-from analyzer.store.observed import CallRow, CallsSeen, EventRow, EventsSeen, MetricsSeen, MinuteRow, Observed, Position
+from analyzer.store.looks import CallRow, CallsSeen, EventRow, EventsSeen, MetricsSeen, MinuteRow, Observed, Position
 
 PATIENCE_S = 2.0  # for the log, which holds its answer back until something happens
 FIRST_LOOK_MS = 7 * 86_400_000  # events before the first collect

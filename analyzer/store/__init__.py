@@ -26,7 +26,8 @@ from analyzer.store import catalog, connection, marks, staged
 from analyzer.store.frame import Frame
 from analyzer.store.incoming import Collection, IncomingTable
 from analyzer.store.ingest import Moment, drop_table, load_table, rebuild_ends
-from analyzer.store.observed import Observations, Observed, Span
+from analyzer.store.looks import Observed, Span
+from analyzer.store.observed import Observations
 from analyzer.store.receipts import Receipts
 from analyzer.store.rollouts import Rollouts
 from analyzer.store.staged import Batch, CountsDisagreeError, StagedTable

@@ -14,7 +14,7 @@ from analyzer.analysis.function_health import FunctionHealth, FunctionReport, Sp
 from analyzer.errors import NoData
 from analyzer.model import Deployment
 from analyzer.store import Store
-from analyzer.store.observed import CallRow, CallsSeen, EventRow, EventsSeen, MetricsSeen, MinuteRow, Observed
+from analyzer.store.looks import CallRow, CallsSeen, EventRow, EventsSeen, MetricsSeen, MinuteRow, Observed
 from tests.storing import NOW_MS, put
 
 MINUTE = 60_000

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from analyzer.store import Store
-from analyzer.store.observed import Span
+from analyzer.store.looks import Span
 from tests.collect.test_live import gather
 from tests.deployment import Deployment, Execution
 
