@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.slow
+@pytest.mark.external
 def test_the_watch_sees_the_rollout_and_explains_what_the_tests_left(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.deployment.rehearsal", "--out", str(tmp_path), "--minutes", "51"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
