@@ -106,7 +106,7 @@ def full(explanation: Explanation, now_ms: int) -> str:
         sections += ["", _recovery(e)]
     sections += _list("impacts", [_impact(i) for i in e.impacts])
     for cause in e.diagnosis:
-        sections += ["", f"{count(cause.count)} documents: {visible(cause.cause)}", f"  id      {visible(cause.id)}"]
+        sections += ["", f"{count(cause.count, 'document')}: {visible(cause.cause)}", f"  id      {visible(cause.id)}"]
         sections += [f"  action  {visible(cause.action)}"]
         sections += [
             textwrap.fill(
