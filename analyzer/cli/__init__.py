@@ -6,6 +6,7 @@ import importlib
 import io
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -28,7 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "demo": "analyzer.cli.demo:demo",
 }
 SUMMARIES: Mapping[str, str] = {
-    "collect": "Add an export or a recording to the store.",
+    "collect": "Add a live deployment, export or recording to the store.",
     "snapshots": "List what was collected, with coverage and drift.",
     "health": "Judge health three ways: reported, raw, and without tests.",
     "explain": "Say why health is degraded and when it clears.",
@@ -105,8 +106,11 @@ class AnalyzerGroup(click.Group):
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback when a command fails.")
+@click.option(
+    "--db", type=click.Path(path_type=Path, dir_okay=False), metavar="PATH", help="The store, for whatever follows."
+)
 @click.pass_context
-def main(ctx: click.Context) -> int:
+def main(ctx: click.Context, db: Path | None) -> int:
     """Explain a degraded Convex deployment, judge a rollout, and remove test leftovers with proof.
 
     Alone it shows the state of the newest snapshot and the next step.
@@ -116,4 +120,4 @@ def main(ctx: click.Context) -> int:
     from analyzer import config
     from analyzer.cli.state import show_state
 
-    return show_state(config.load())
+    return show_state(config.load(db=db))

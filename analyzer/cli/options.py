@@ -99,7 +99,7 @@ def settings(*flags: str) -> Decorator[Any]:
             wait_ms = given.pop("wait_ms", None)
             filter_name = given.pop("filter_name", None)
             found = config.load(
-                db=given.pop("db", None),
+                db=given.pop("db", None) or click.get_current_context().find_root().params.get("db"),
                 deployment=given.pop("deployment", None),
                 wait_s=None if wait_ms is None else wait_ms / 1000,
                 policy=given.pop("policy", None),

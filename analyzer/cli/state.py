@@ -17,8 +17,8 @@ WAYS_TO_START = """\
 There is no snapshot in {store} yet. Three ways to start:
 
   analyzer demo                 see a rollout and its degraded check explained, on sample data
-  analyzer collect EXPORT.zip   read an export made with `npx convex export --path EXPORT.zip`
-  analyzer collect --via-cli    let your own `npx convex` make a recording, then read it
+  analyzer collect EXPORT.zip   read an export; --via-cli lets your own `npx convex` make a fuller recording
+  analyzer collect              read the live deployment; `analyzer doctor` first says with which key
 """
 
 

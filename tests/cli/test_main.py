@@ -171,8 +171,20 @@ def test_alone_without_a_store_it_names_the_three_ways_to_start() -> None:
     assert [line.split("  ")[1] for line in result.stdout.splitlines()[2:]] == [
         "analyzer demo",
         "analyzer collect EXPORT.zip",
-        "analyzer collect --via-cli",
+        "analyzer collect",
     ]
+
+
+@pytest.mark.parametrize("words", [["--db", "other.duckdb"], ["--db", "other.duckdb", "explain"]])
+def test_the_store_can_be_named_before_the_command_or_without_one(words: list[str]) -> None:
+    result = run(*words)
+    assert "other.duckdb" in result.output
+
+
+def test_a_store_named_after_the_command_beats_one_named_before_it() -> None:
+    result = run("--db", "first.duckdb", "explain", "--db", "second.duckdb")
+    assert "second.duckdb" in result.stderr
+    assert "first.duckdb" not in result.stderr
 
 
 def test_alone_it_writes_nothing(tmp_path: Path) -> None:
