@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-live demo-purge test test-external check format docs bench lock clean
+.PHONY: help demo demo-live demo-purge test test-external check format docs bench bench-large lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -56,8 +56,11 @@ format: $(VENV)/.installed  ## format the code and fix what can be fixed
 docs: $(VENV)/.installed  ## write docs/commands.md and docs/queries.md from the code
 	$(BIN)/python docs/reference.py
 
-bench: $(VENV)/.installed  ## measure speed against physical floors and other tools
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.installed  ## measure speed against physical floors and other tools: make bench SIZE=10k|100k|1m
+	@$(BIN)/python -m benchmarks
+
+bench-large: $(VENV)/.installed  ## the same with 10 million messages; needs 20 GB of disk and 20 minutes
+	@SIZE=10m $(BIN)/python -m benchmarks
 
 lock:  ## resolve pyproject.toml into requirements/*.txt; `make lock UPGRADE=--upgrade` takes newer versions
 	$(PYTHON) -m venv .venv-lock

@@ -1,137 +1,124 @@
-"""`make bench SIZE=100k`: a table of ratios with the floor beside each, and benchmarks/results/latest.json."""
+"""`make bench SIZE=100k`: a table of figures with the floor or peer beside each, and results/latest.json.
+
+Every module of this folder that has `rows(context)` is a room. ROOM=live,purge runs these alone; ROUNDS=1 is quick.
+"""
 
 from __future__ import annotations
 
+import datetime
+import importlib
 import json
 import os
+import pkgutil
 import platform
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from benchmarks.generate import export
-from benchmarks.measure import paired, python
+import benchmarks
+from analyzer import clock
+from benchmarks.context import SIZES, Context, LeftOutError, Row
+from benchmarks.measure import GIB
 
-RESULTS = Path(__file__).parent / "results" / "latest.json"
-SIZES = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000}
-ANALYZER = [sys.executable, "-m", "analyzer"]
-
-INFLATE_AND_LOAD = """
-import sys, zipfile, shutil, duckdb
-archive, store, scratch = sys.argv[1:]
-with zipfile.ZipFile(archive) as z:
-    names = [n for n in z.namelist() if n.endswith("documents.jsonl") and not n.startswith("_")]
-    for n in names:
-        with z.open(n) as source, open(scratch + "/" + n.replace("/", "_"), "wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-duck = duckdb.connect(store)
-duck.execute("set preserve_insertion_order = false")
-numbers = {"_creationTime", "sequence", "startedAt", "totalDurationMs", "editedAt"}
-fields = {
-    "users": "_id _creationTime email name createdAt",
-    "tasks": "_id _creationTime title status repoFullName userId workspacePath createdAt",
-    "workflowTraces": "_id _creationTime taskId traceId workflowType status startedAt totalDurationMs model createdAt",
-    "chatMessages": "_id _creationTime taskId role content status llmModel sequence createdAt",
-}
-for n in names:
-    table = n.split("/")[0]
-    spec = ", ".join(f"'{f}': '{'DOUBLE' if f in numbers else 'VARCHAR'}'" for f in fields[table].split())
-    path = scratch + "/" + n.replace("/", "_")
-    source = f"read_json('{path}', format='newline_delimited', columns={{{spec}}})"
-    duck.execute(f"create table {table} as select * from {source}")
-duck.close()
-"""
-SCAN = """
-import sys, duckdb
-duck = duckdb.connect(sys.argv[1], read_only=True)
-duck.execute("select count(*), count(status), max(created_at_ms) from revision_messages").fetchall()
-"""
-REMOVE = "import sys, pathlib; [pathlib.Path(p).unlink(missing_ok=True) for p in sys.argv[1:]]"
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("analyzer", "click", "duckdb", "httpx", "matplotlib", "orjson", "pandas")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One figure. `met` is None where the row is not judged at this size."""
+def main(size: str, rounds: int | None = None, only: Sequence[str] = (), results: Path = RESULTS) -> int:
+    """Measure everything at one size; returns 3 when a room failed, for then the table has a hole.
 
-    id: str
-    size: str
-    value: float
-    limit: float | None
-    met: bool | None
-    floor: str
-    command: str
-
-
-def main(size: str, rounds: int) -> int:
-    """Measure everything at one size."""
+    rounds   of whole commands; None: as many as the size allows
+    only     names of rooms; nothing is saved then
+    results  folder of the JSON and the chart
+    """
+    rows: list[Row] = []
+    left_out: dict[str, str] = {}
+    failed = False
+    results.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        rows = measure(Path(name), size, rounds)
-    print(f"{'what':34} {'ratio':>8} {'limit':>7}  against")
+        context = Context(Path(name), size, rounds, results)
+        for room in only or rooms():
+            try:
+                found = importlib.import_module(f"benchmarks.{room}").rows(context)
+            except LeftOutError as why:
+                left_out[room] = str(why)
+            except Exception as error:  # one room's failure must not hide what the others measured
+                traceback.print_exc()
+                left_out[room], failed = f"failed: {error}"[:300], True
+            else:
+                rows += found
+    print(table(rows))
+    for room, why in left_out.items():
+        print(f"{room}: left out, {why}")
+    if not only:
+        save(results, size, rows, left_out)
+    return 3 if failed else 0
+
+
+def rooms() -> list[str]:
+    """Return the names of the modules that measure something, sorted."""
+    names = sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name != "__main__")
+    return [name for name in names if hasattr(importlib.import_module(f"benchmarks.{name}"), "rows")]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the rows for people."""
+    lines = [f"{'what':40} {'size':>5} {'figure':>9} {'rounds':>15} {'limit':>9}  {'':6}  against"]
     for row in rows:
-        limit = "–" if row.limit is None else f"{row.limit:g}"
+        limit = "" if row.limit is None else f"{'>=' if row.limit_is_least else '<='} {row.limit:g}"
         verdict = {True: "met", False: "MISSED", None: ""}[row.met]
-        print(f"{row.id:34} {row.value:8.2f} {limit:>7}  {row.floor}  {verdict}")
-    RESULTS.parent.mkdir(exist_ok=True)
-    machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "system": platform.system()}
-    versions = {package: version(package) for package in ("duckdb", "orjson", "click")}
+        spread = f"{row.low:.2f}..{row.high:.2f}"
+        figure = f"{row.value:.2f} {row.unit}"
+        lines.append(f"{row.id:40} {row.size:>5} {figure:>9} {spread:>15} {limit:>9}  {verdict:6}  {row.floor}")
+    judged = [row for row in rows if row.met is not None]
+    lines.append(f"{sum(bool(row.met) for row in judged)} of {len(judged)} judged rows are met")
+    return "\n".join(lines)
+
+
+def save(results: Path, size: str, rows: Sequence[Row], left_out: dict[str, str]) -> None:
+    """Write latest.json, and the same as SIZE.json."""
+    at = datetime.datetime.fromtimestamp(clock.now_ms() / 1000, tz=datetime.UTC)
     found = {
         "size": size,
-        "rounds": rounds,
-        "machine": machine,
-        "versions": versions,
-        "rows": [asdict(r) for r in rows],
+        "date": at.strftime("%Y-%m-%d"),
+        "machine": machine(),
+        "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
+        "left_out": left_out,
+        "rows": [asdict(row) for row in rows],
     }
-    RESULTS.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    return 0
+    text = json.dumps(found, indent=2) + "\n"
+    for name in ("latest", size):
+        (results / f"{name}.json").write_text(text, encoding="utf-8")
 
 
-def measure(folder: Path, size: str, rounds: int) -> list[Row]:
-    """Return every row at one size, in the order of the table."""
-    messages = SIZES[size]
-    first = str(export(folder / "first.zip", messages))
-    second = str(export(folder / "second.zip", messages, changed_share=0.001))
-    store, floor_store = str(folder / "s.duckdb"), str(folder / "f.duckdb")
-    collect = [*ANALYZER, "collect", first, "--db", store, "--taken-at", "2025-12-16T12:58:00Z"]
-    again = [*ANALYZER, "collect", second, "--db", store, "--taken-at", "2025-12-16T13:58:00Z"]
-    fresh = python(REMOVE, store, floor_store)
-    click_alone = python("import click")
-    health = [*ANALYZER, "health", "--db", store]
-    explain = [*ANALYZER, "explain", "--db", store]
-    scan, help_ = python(SCAN, store), [*ANALYZER, "--help"]
-    load = python(INFLATE_AND_LOAD, first, floor_store, str(folder))
-    pairs: list[tuple[str, list[list[str]], list[list[str]], str, float | None, str]] = [
-        (
-            "collect an export",
-            [fresh, collect],
-            [fresh, load],
-            "inflate, then typed read_json, extras dropped",
-            1.5,
-            "1m",
-        ),
-        ("collect after 0.1 % changed", [fresh, collect, again], [fresh, collect], "the first collect", 0.6, "1m"),
-        ("analyzer --help", [help_], [click_alone], "import click", 1.25, "any"),
-        ("analyzer health", [health], [scan], "Python that opens the file and scans", 1.6, "1m"),
-        ("analyzer explain", [explain], [scan], "the same", None, ""),
-    ]
-    rows = []
-    for id_, ours, floor, against, limit, judged_at in pairs:
-        value, _ = paired(ours, floor, rounds)
-        met = None if limit is None or judged_at not in (size, "any") else value <= limit
-        rows.append(Row(id_, size, value, limit, met, against, " ".join(_told(ours[-1]))))
-    return rows
-
-
-def _told(command: list[str]) -> list[str]:
-    """Return a command as a person would type it: no paths of this run."""
-    return [
-        "analyzer" if word == sys.executable else Path(word).name for word in command if word not in ("-m", "analyzer")
-    ]
+def machine() -> dict[str, Any]:
+    """Return what kind of machine this is: no name, no path."""
+    processor = platform.machine()
+    about = Path("/proc/cpuinfo")
+    if about.is_file():
+        models = [
+            line.split(":", 1)[1].strip() for line in about.read_text().splitlines() if line.startswith("model name")
+        ]
+        processor = models[0] if models else processor
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gib": round(memory_bytes / GIB, 1),
+        "processor": processor,
+        "system": platform.system(),
+    }
 
 
 if __name__ == "__main__":
     chosen = os.environ.get("SIZE", "100k").lower()
     if chosen not in SIZES:
         sys.exit(f"SIZE is one of {', '.join(SIZES)}")
-    sys.exit(main(chosen, int(os.environ.get("ROUNDS", "3"))))
+    asked = os.environ.get("ROUNDS")
+    sys.exit(
+        main(chosen, int(asked) if asked else None, [room for room in os.environ.get("ROOM", "").split(",") if room])
+    )

@@ -1,4 +1,4 @@
-"""Runs a command as a process of its own and reads what the operating system says of it."""
+"""Times two ways of doing the same thing in turn: commands as processes of their own, or calls inside this one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+GIB = 1 << 30
+FINE = (0, 1, 4, 5)  # degraded, unknown and no data are answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +20,43 @@ class Cost:
     """What one run took."""
 
     wall_s: float
-    peak_bytes: int
+    cpu_s: float  # of the process and the children it waited for
+    peak_bytes: int  # of the largest of these processes
 
 
-def run(command: Sequence[str]) -> Cost:
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """The median of some rounds, and how far they lie apart."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Figure:
+        """Return the figure of at least one round."""
+        return cls(statistics.median(values), min(values), max(values))
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both sides, round by round."""
+
+    ours: tuple[Cost, ...]
+    floor: tuple[Cost, ...]
+
+    @property
+    def ratio(self) -> Figure:
+        """Return our time over theirs, paired by round."""
+        return Figure.of([a.wall_s / b.wall_s for a, b in zip(self.ours, self.floor, strict=True)])
+
+    @property
+    def peak_gib(self) -> Figure:
+        """Return our peak memory."""
+        return Figure.of([cost.peak_bytes / GIB for cost in self.ours])
+
+
+def run(command: Sequence[str], *, fine: Sequence[int] = FINE) -> Cost:
     """Run a command to its end.
 
     raises  RuntimeError with what it said when it fails: a benchmark of a failure measures nothing
@@ -29,11 +66,12 @@ def run(command: Sequence[str]) -> Cost:
     assert process.stderr is not None
     said = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
+    wall_s = time.perf_counter() - started_s
     process.returncode = os.waitstatus_to_exitcode(status)
     process.stderr.close()
-    if process.returncode not in (0, 1, 4):  # degraded and unknown are answers
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {said[-2000:]}")
-    return Cost(time.perf_counter() - started_s, usage.ru_maxrss * 1024)
+    if process.returncode not in fine:
+        raise RuntimeError(f"{' '.join(command)[:400]} ended with {process.returncode}: {said[-2000:]}")
+    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
 def python(code: str, *arguments: str) -> list[str]:
@@ -41,22 +79,34 @@ def python(code: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", code, *arguments]
 
 
-def paired(ours: Sequence[Sequence[str]], floor: Sequence[Sequence[str]], rounds: int) -> tuple[float, Cost]:
-    """Run both sides in turn and compare them round by round.
+def paired(ours: Sequence[Sequence[str]], floor: Sequence[Sequence[str]], rounds: int) -> Pair:
+    """Run both sides in turn, A B A B.
 
-    ours, floor  commands of each side, the last one is timed and the others prepare it
-    returns      median ratio of wall times, and our cost in the median round
+    ours, floor  commands of each side; the last one is timed and the others prepare it
     """
-    ratios, costs = [], []
-    for _ in range(rounds):
-        cost = _last(ours)
-        ratios.append(cost.wall_s / _last(floor).wall_s)
-        costs.append(cost)
-    middle = sorted(range(rounds), key=lambda n: ratios[n])[rounds // 2]
-    return statistics.median(ratios), costs[middle]
+    costs: list[tuple[Cost, Cost]] = [(_last(ours), _last(floor)) for _ in range(rounds)]
+    return Pair(tuple(a for a, _ in costs), tuple(b for _, b in costs))
+
+
+def in_turn(ours: Callable[[], Any], floor: Callable[[], Any], rounds: int) -> Figure:
+    """Call both in turn inside this process, once unmeasured; returns the ratio of their times."""
+    ours(), floor()
+    return Figure.of([_seconds(ours) / _seconds(floor) for _ in range(rounds)])
+
+
+def seconds(call: Callable[[], Any], rounds: int) -> Figure:
+    """Call inside this process, once unmeasured; returns how long it takes."""
+    call()
+    return Figure.of([_seconds(call) for _ in range(rounds)])
 
 
 def _last(commands: Sequence[Sequence[str]]) -> Cost:
     for command in commands[:-1]:
         run(command)
     return run(commands[-1])
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    started_s = time.perf_counter()
+    call()
+    return time.perf_counter() - started_s

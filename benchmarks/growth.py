@@ -1,0 +1,76 @@
+"""How cost grows with documents: each size against a tenth of it, and a chart over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.context import SIZES, TAKEN_AGAIN_AT, Context, Row
+from benchmarks.measure import Cost, Figure, run
+
+STEPS = ("collect", "collect 0.1 % changed", "health", "explain --full")
+
+
+def rows(context: Context) -> list[Row]:
+    """Return time and memory at this size for each tenfold of documents, and draw the chart."""
+    sizes = list(SIZES)[: list(SIZES).index(context.size) + 1]
+    if len(sizes) == 1:
+        return []
+    costs = {size: measured(context.at(size), is_largest=size == "10m") for size in sizes}
+    draw(costs, context.results / "growth.png")
+    smaller, larger = (costs[size] for size in sizes[-2:])
+    found = []
+    for step in larger:
+        ratio = larger[step].wall_s / smaller[step].wall_s
+        found.append(
+            context.row(
+                f"growth: {step}",
+                Figure.of([ratio]),
+                floor="time with a tenth of the documents; linear is at most 10",
+                command=f"analyzer {step}",
+                limit=11.0 if step == "collect" else None,
+                judged_at="any",
+            )
+        )
+    return found
+
+
+def measured(context: Context, *, is_largest: bool) -> Mapping[str, Cost]:
+    """Run the steps once at one size. The largest is collected once only: a second time does not fit in the run."""
+    store = context.folder / f"growth-{context.size}.duckdb"
+    found = {"collect": run(context.collect(context.first, store))}
+    if not is_largest:
+        found[STEPS[1]] = run(context.collect(context.second, store, taken_at=TAKEN_AGAIN_AT))
+    found[STEPS[2]] = run([*context.analyzer, "health", "--db", str(store)])
+    found[STEPS[3]] = run([*context.analyzer, "explain", "--full", "--policy", "strict", "--db", str(store)])
+    store.unlink()
+    return found
+
+
+def draw(costs: Mapping[str, Mapping[str, Cost]], path: Path) -> None:
+    """Draw seconds and peak memory over messages, both axes logarithmic; a dotted line is linear growth."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib.figure import Figure as Drawing
+
+    drawing = Drawing(figsize=(10, 4.6), layout="constrained")
+    times, memory = drawing.subplots(1, 2)
+    for step in STEPS:
+        sizes = [size for size in costs if step in costs[size]]
+        documents = [SIZES[size] for size in sizes]
+        times.plot(documents, [costs[size][step].wall_s for size in sizes], marker="o", label=step)
+        memory.plot(documents, [costs[size][step].peak_bytes / 2**20 for size in sizes], marker="o", label=step)
+    _linear(times, [SIZES[size] for size in costs], costs[list(costs)[-1]]["collect"].wall_s)
+    for axes, unit in ((times, "seconds"), (memory, "peak memory, MiB")):
+        axes.set(xscale="log", yscale="log", xlabel="messages", ylabel=unit)
+        axes.spines[["top", "right"]].set_visible(False)
+    times.legend(frameon=False)
+    drawing.suptitle("How does cost grow?", x=0.01, ha="left", fontweight="bold")
+    drawing.savefig(path, dpi=120, metadata={"Software": None})
+
+
+def _linear(axes: object, documents: Sequence[int], last_s: float) -> None:
+    axes.plot(  # type: ignore[attr-defined]
+        documents, [last_s * n / documents[-1] for n in documents], linestyle=":", color="#888888", label="linear"
+    )

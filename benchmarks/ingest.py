@@ -1,0 +1,68 @@
+"""An export into the store, against inflating it and loading it with everything unknown dropped."""
+
+from __future__ import annotations
+
+from benchmarks.context import TAKEN_AGAIN_AT, Context, Row
+from benchmarks.measure import python
+
+INFLATE_AND_LOAD = """
+import sys, zipfile, shutil, duckdb
+archive, store, scratch = sys.argv[1:]
+with zipfile.ZipFile(archive) as z:
+    names = [n for n in z.namelist() if n.endswith("documents.jsonl") and not n.startswith("_")]
+    for n in names:
+        with z.open(n) as source, open(scratch + "/" + n.replace("/", "_"), "wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+duck = duckdb.connect(store)
+duck.execute("set preserve_insertion_order = false")
+numbers = {"_creationTime", "sequence", "startedAt", "totalDurationMs", "editedAt"}
+fields = {
+    "users": "_id _creationTime email name createdAt",
+    "tasks": "_id _creationTime title status repoFullName userId workspacePath createdAt",
+    "workflowTraces": "_id _creationTime taskId traceId workflowType status startedAt totalDurationMs model createdAt",
+    "chatMessages": "_id _creationTime taskId role content status llmModel sequence createdAt",
+}
+for n in names:
+    table = n.split("/")[0]
+    spec = ", ".join(f"'{f}': '{'DOUBLE' if f in numbers else 'VARCHAR'}'" for f in fields[table].split())
+    path = scratch + "/" + n.replace("/", "_")
+    source = f"read_json('{path}', format='newline_delimited', columns={{{spec}}})"
+    duck.execute(f"create table {table} as select * from {source}")
+duck.close()
+"""
+REMOVE = "import sys, pathlib; [pathlib.Path(p).unlink(missing_ok=True) for p in sys.argv[1:]]"
+
+
+def rows(context: Context) -> list[Row]:
+    """Return the first collect and the second."""
+    store, floor_store = context.folder / "s.duckdb", str(context.folder / "f.duckdb")
+    fresh = python(REMOVE, str(store), floor_store)
+    collect = context.collect(context.first, store)
+    again = context.collect(context.second, store, taken_at=TAKEN_AGAIN_AT)
+    load = python(INFLATE_AND_LOAD, str(context.first), floor_store, str(context.folder))
+    first, pair = context.compare(
+        "collect an export",
+        [fresh, collect],
+        [fresh, load],
+        against="inflate, then typed read_json, extras dropped",
+        limit=1.5,
+        judged_at="1m",
+    )
+    second, _ = context.compare(
+        "collect after 0.1 % changed",
+        [fresh, collect, again],
+        [fresh, collect],
+        against="the first collect",
+        limit=0.6,
+        judged_at="1m",
+    )
+    memory = context.row(
+        "collect an export: peak memory",
+        pair.peak_gib,
+        floor="a limit of its own",
+        command=first.command,
+        limit={"10m": 2.0}.get(context.size, 1.2),
+        judged_at=context.size if context.size in ("1m", "10m") else "1m",
+        unit="GiB",
+    )
+    return [first, memory, second]
