@@ -7,6 +7,7 @@ from benchmarks.measure import python
 
 INFLATE_AND_LOAD = """
 import sys, zipfile, shutil, duckdb
+from benchmarks.generate import columns
 archive, store, scratch = sys.argv[1:]
 with zipfile.ZipFile(archive) as z:
     names = [n for n in z.namelist() if n.endswith("documents.jsonl") and not n.startswith("_")]
@@ -15,16 +16,9 @@ with zipfile.ZipFile(archive) as z:
             shutil.copyfileobj(source, target, 1 << 20)
 duck = duckdb.connect(store)
 duck.execute("set preserve_insertion_order = false")
-numbers = {"_creationTime", "sequence", "startedAt", "totalDurationMs", "editedAt"}
-fields = {
-    "users": "_id _creationTime email name createdAt",
-    "tasks": "_id _creationTime title status repoFullName userId workspacePath createdAt",
-    "workflowTraces": "_id _creationTime taskId traceId workflowType status startedAt totalDurationMs model createdAt",
-    "chatMessages": "_id _creationTime taskId role content status llmModel sequence createdAt",
-}
 for n in names:
     table = n.split("/")[0]
-    spec = ", ".join(f"'{f}': '{'DOUBLE' if f in numbers else 'VARCHAR'}'" for f in fields[table].split())
+    spec = ", ".join(f"'{f}': '{type_}'" for f, type_ in columns(table).items())
     path = scratch + "/" + n.replace("/", "_")
     source = f"read_json('{path}', format='newline_delimited', columns={{{spec}}})"
     duck.execute(f"create table {table} as select * from {source}")
