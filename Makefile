@@ -6,9 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
+TOOLS := .venv-tools
+SEED ?= 1
+SECONDS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-live demo-purge test test-external check format docs bench bench-large lock clean
+.PHONY: help demo demo-live demo-purge test test-external fuzz audit sbom check format docs bench bench-large lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -23,6 +26,11 @@ $(VENV)/.locked: requirements/dev.txt
 
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TOOLS)/.locked: requirements/tools.txt
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement requirements/tools.txt
 	@touch $@
 
 # ---- using it -------------------------------------------------------------------------------------------------
@@ -41,6 +49,18 @@ test: $(VENV)/.installed  ## run every test that needs nothing but this folder
 
 test-external: $(VENV)/.installed  ## run the tests that need a browser, npm or a JVM, and say what was left out
 	@$(BIN)/python tests/run_external.py
+
+fuzz: $(TOOLS)/.locked  ## feed hostile input to all that reads foreign bytes: SEED=1 SECONDS=10 (a target) or RUNS=20000
+	@$(TOOLS)/bin/python -m tests.fuzz --seed $(SEED) --seconds $(SECONDS) $(if $(RUNS),--runs $(RUNS))
+
+audit: $(TOOLS)/.locked  ## ask for known weaknesses of the locked versions; fails when it cannot ask (AUDIT="-s osv")
+	$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off $(AUDIT) $(foreach file,run dev tools,--requirement requirements/$(file).txt)
+
+sbom: $(TOOLS)/.locked  ## write dist/sbom.cdx.json: what the locked versions at run time are made of (CycloneDX)
+	@mkdir -p dist
+	@$(TOOLS)/bin/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible \
+	  --output-format JSON --output-file dist/sbom.cdx.json requirements/run.txt
+	@echo dist/sbom.cdx.json
 
 check: $(VENV)/.installed  ## format, lint, types, import contracts, docs drift; changes nothing
 	$(BIN)/ruff format --check .
@@ -67,8 +87,9 @@ lock:  ## resolve pyproject.toml into requirements/*.txt; `make lock UPGRADE=--u
 	.venv-lock/bin/python -m pip --disable-pip-version-check --quiet install uv
 	.venv-lock/bin/uv pip compile pyproject.toml $(LOCK) --output-file requirements/run.txt
 	.venv-lock/bin/uv pip compile pyproject.toml --extra dev --constraint requirements/run.txt $(LOCK) --output-file requirements/dev.txt
+	.venv-lock/bin/uv pip compile pyproject.toml --extra tools --constraint requirements/dev.txt $(LOCK) --output-file requirements/tools.txt
 
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
 
 clean:  ## remove what the targets made, the environment included; data/*.duckdb stays
-	rm -rf $(VENV) .venv-lock build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache mutants
+	rm -rf $(VENV) .venv-lock $(TOOLS) fuzz-crashes build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache mutants

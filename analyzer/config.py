@@ -20,7 +20,7 @@ from analyzer.convex import dotenv
 from analyzer.convex.function_names import FunctionNames
 from analyzer.errors import ConfigError
 from analyzer.model import DeploymentType, FilterName
-from analyzer.units import parse_duration_ms
+from analyzer.units import parse_duration_ms, visible
 
 DEFAULT_STORE = Path("data/analyzer.duckdb")  # under the current folder
 TOLERABLE_TYPES = (DeploymentType.DEV, DeploymentType.PREVIEW)
@@ -165,8 +165,9 @@ def _find(folder: Path) -> tuple[Path, dict[str, Any]] | None:
 def _parsed(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
-        raise ConfigError(f"{path} cannot be read: {problem}", hint="it must be TOML in UTF-8") from problem
+    except (OSError, ValueError, RecursionError) as problem:  # no UTF-8, no TOML, a number of thousands of digits
+        said = visible(str(problem))
+        raise ConfigError(f"{path} cannot be read: {said}", hint="it must be TOML in UTF-8") from problem
 
 
 def _text(value: object) -> str:

@@ -32,7 +32,7 @@ _LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, length of name, length o
 _DESCRIPTOR_BYTES = 24  # at most, after the bytes of an entry that was streamed
 _ENCRYPTED = 0x1
 # Whatever zipfile raises on bytes that no ZIP writer wrote.
-_BROKEN = (
+BROKEN_ZIP = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -93,7 +93,7 @@ class ZipFiles:
         info, where = self._entries[name], f"{self.label}: {shown(name)}"
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise SourceInvalid(f"{where}: compressed by method {info.compress_type}, not deflated", hint=HINT)
-        if info.file_size > MIN_ABSURD_BYTES and info.file_size > MAX_RATIO * info.compress_size:
+        if is_absurd(info):
             said = f"{info.compress_size} bytes that unpack to {info.file_size}"
             raise SourceInvalid(f"{where}: absurd compression, {said}", hint="nothing was stored")
         return _checked(lambda: self._zip.open(info), where)
@@ -106,7 +106,7 @@ class ZipFiles:
     def _check(self) -> tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]:
         try:
             archive = zipfile.ZipFile(self._file)
-        except _BROKEN as problem:
+        except BROKEN_ZIP as problem:
             self._file.seek(0)
             is_zip = self._file.read(4) == b"PK\x03\x04"
             said = "is damaged or cut short" if is_zip else "is not a ZIP file"
@@ -205,6 +205,11 @@ class FolderFiles:
             raise SourceInvalid(f"{self.label}: {shown(name)}: a symbolic link, and not to a file", hint=HINT)
 
 
+def is_absurd(info: zipfile.ZipInfo) -> bool:
+    """Tell whether an entry claims to unpack to more than documents ever do."""
+    return info.file_size > max(MIN_ABSURD_BYTES, MAX_RATIO * info.compress_size)
+
+
 def shown(name: str) -> str:
     """Return a foreign file name as an error shows it."""
     return truncated(visible(name), 100)
@@ -226,7 +231,7 @@ def _checked(opened: Any, where: str) -> BinaryIO:
     """Open a stream and wrap it so that damage becomes SourceInvalid, naming the entry."""
     try:
         stream = opened()
-    except _BROKEN as problem:
+    except BROKEN_ZIP as problem:
         raise _damaged(where, problem) from None
     return io.BufferedReader(_Checked(stream, where))
 
@@ -247,7 +252,7 @@ class _Checked(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         try:
             block = self._stream.read(len(buffer))
-        except _BROKEN as problem:
+        except BROKEN_ZIP as problem:
             raise _damaged(self._where, problem) from None
         buffer[: len(block)] = block
         return len(block)

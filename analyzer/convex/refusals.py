@@ -113,7 +113,13 @@ def _refused(asked: Asked, status: int, body: bytes) -> Failure:
     if repeat is not Repeat.NEVER:
         return Failure(_busy(asked, status, said), repeat)
     return Failure(
-        ServerRefused(f"{asked.origin} refuses {asked.what}: {said}", status=status, code=code), Repeat.NEVER
+        ServerRefused(
+            f"{asked.origin} refuses {asked.what}: {said}",
+            hint="the server is of a version this tool does not know, or no Convex deployment; `analyzer doctor` tells",
+            status=status,
+            code=code,
+        ),
+        Repeat.NEVER,
     )
 
 
@@ -208,7 +214,9 @@ def _denied(asked: Asked, status: int, code: str, said: str, message: str) -> Se
         )
     if code in _AUDIT_CODES:
         why = "is not in its plan" if code == "AuditLogsDisabled" else "does not go back that far"
-        return NotOffered(f"the audit log of {asked.origin} {why}", status=status, code=code)
+        return NotOffered(
+            f"the audit log of {asked.origin} {why}", hint="what it says is left out", status=status, code=code
+        )
     if asked.key is None:
         return AccessDenied(
             f"{asked.origin} answers {asked.what} only with a key, and none was given",

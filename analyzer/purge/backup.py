@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analyzer.convex.archive_files import BROKEN_ZIP, is_absurd
 from analyzer.convex.archive_writer import UNIFORM, ZIP_EPOCH
 from analyzer.errors import GuardRefused
 from analyzer.purge import files
@@ -24,6 +25,7 @@ from analyzer.purge.plan_file import Plan, Planned, canonical
 PREFIX = "_purged_"
 MANIFEST = "manifest.json"
 SCHEMA = "backup/1"
+UNREADABLE = (*BROKEN_ZIP, TypeError, AttributeError)  # what reading something else than a backup may raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def prove(backup: Backup, documents: Sequence[Planned]) -> None:
         held = {id_: (table, hashlib.sha256(line).hexdigest()) for id_, (table, line) in read(backup.path).items()}
     except FileNotFoundError:
         raise refused(f"{backup.path}", "no such file") from None
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise refused("a ZIP that can be read", f"{type(error).__name__}") from None
     wanted = {document.id: (document.table, document.sha256) for document in documents}
     if held != wanted or backup.documents != len(documents):
@@ -77,19 +79,25 @@ def prove(backup: Backup, documents: Sequence[Planned]) -> None:
 def read(path: Path) -> dict[str, tuple[str, bytes]]:
     """Return (table, line of canonical JSON) of every document in a backup, by id.
 
-    raises  OSError, BadZipFile, ValueError or KeyError when it is none
+    raises  one of UNREADABLE when it is none
     """
     found: dict[str, tuple[str, bytes]] = {}
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             folder, _, file = name.partition("/")
             if folder.startswith(PREFIX) and file == "documents.jsonl":
-                for line in archive.read(name).splitlines():
+                for line in _content(archive, name).split(b"\n")[:-1]:
                     id_ = json.loads(line)["_id"]
                     if id_ in found:
                         raise ValueError(f"{id_} twice")
                     found[id_] = (folder.removeprefix(PREFIX), line)
     return found
+
+
+def _content(archive: zipfile.ZipFile, name: str) -> bytes:
+    if is_absurd(archive.getinfo(name)):
+        raise ValueError(f"{name} is compressed absurdly")
+    return archive.read(name)
 
 
 def manifest(path: Path) -> dict[str, Any]:
@@ -99,8 +107,8 @@ def manifest(path: Path) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            data = json.loads(archive.read(MANIFEST))
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
+            data = json.loads(_content(archive, MANIFEST))
+    except UNREADABLE as error:
         raise refused("a backup of this tool", f"{type(error).__name__}") from None
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise refused(f"a backup of schema {SCHEMA}", "another file")

@@ -49,8 +49,11 @@ class State:
         elif event == "backup":
             self.backup = dict(entry)
         elif event == "intent":
-            self.batches = max(self.batches, entry["batch"])
-            self.unsettled[entry["batch"]] = tuple(entry["ids"])
+            batch, ids = entry["batch"], entry["ids"]
+            if type(batch) is not int or not isinstance(ids, list) or not all(isinstance(id_, str) for id_ in ids):
+                raise TypeError("no batch of ids")
+            self.batches = max(self.batches, batch)
+            self.unsettled[batch] = tuple(ids)
         elif event == "outcome":
             if entry["result"] == "deleted":
                 self.deleted |= dict.fromkeys(self.unsettled.pop(entry["batch"]))
@@ -84,7 +87,7 @@ def read(path: Path, plan_hash: str) -> State:
             continue
         try:
             state.take(json.loads(line))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             if number == len(lines):  # no newline behind it
                 break
             raise _refused(f"{path} is whole", f"a damaged line {number} ({type(error).__name__})") from None

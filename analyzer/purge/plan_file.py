@@ -16,6 +16,7 @@ from typing import Any
 from analyzer import __version__, units
 from analyzer.errors import GuardRefused, UsageError
 from analyzer.purge import files
+from analyzer.purge.typed import built
 
 SCHEMA = "plan/1"
 MAX_PLAN_BYTES = 256 * 1024 * 1024
@@ -176,10 +177,10 @@ def parse(raw: bytes, where: str) -> Plan:
         raise refused("plan version", where, SCHEMA, str(found)[:80])
     try:
         plan = _plan(data)
-        written = as_data(plan)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        is_as_written = canonical(as_data(plan)) == canonical(data)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise refused("plan edited", where, "the fields of a plan", f"{type(error).__name__}: {error}"[:200]) from None
-    if canonical(written) != canonical(data):
+    if not is_as_written:
         raise refused("plan edited", where, f"hash {plan.hash[:12]}…", f"hash {str(data.get('hash'))[:12]}…")
     return plan
 
@@ -214,15 +215,18 @@ def _plan(data: Mapping[str, Any]) -> Plan:
     groups = tuple(
         PlannedGroup(
             root=str(group["root"]),
-            documents=tuple(Planned(**item | {"rules": tuple(item["rules"])}) for item in group["documents"]),
-            evidence=tuple(Evidence(**item) for item in group["evidence"]),
+            documents=tuple(built(Planned, item | {"rules": tuple(item["rules"])}) for item in group["documents"]),
+            evidence=tuple(built(Evidence, item) for item in group["evidence"]),
         )
         for group in data["groups"]
     )
     made = {
         "groups": groups,
-        "blocked": tuple(BlockedGroup(**item) for item in data["blocked"]),
-        "totals": {str(name): TableTotal(**total) for name, total in data["totals"].items()},
+        "blocked": tuple(built(BlockedGroup, item) for item in data["blocked"]),
+        "totals": {str(name): built(TableTotal, total) for name, total in data["totals"].items()},
         "stored_files": tuple(data["stored_files"]),
     }
-    return Plan(**fields | made)
+    plan = built(Plan, fields | made)
+    if plan.created_ms > plan.expires_ms:
+        raise ValueError("it ends before it begins")
+    return plan

@@ -11,9 +11,11 @@ from analyzer import __version__
 from analyzer.errors import UsageError
 from analyzer.purge import files
 from analyzer.purge.plan_file import Planned
+from analyzer.purge.typed import built
 
 SCHEMA = "receipt/1"
 MAX_RECEIPT_BYTES = 256 * 1024 * 1024
+HINT = "name the receipt that `analyzer purge apply` wrote"
 
 
 def path_of(plan: Path) -> Path:
@@ -45,11 +47,11 @@ def read(path: Path) -> dict[str, Any]:
         raw = path.read_bytes()
         data = json.loads(raw) if len(raw) <= MAX_RECEIPT_BYTES else None
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint=HINT) from None
+    except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        raise UsageError(f"{path} is no receipt of schema {SCHEMA}", hint="`analyzer purge apply` writes one")
+        raise UsageError(f"{path} is no receipt of schema {SCHEMA}", hint=HINT)
     return data
 
 
@@ -59,6 +61,6 @@ def deleted(receipt: Mapping[str, Any]) -> list[Planned]:
     raises  UsageError when it is damaged
     """
     try:
-        return [Planned(**item | {"rules": tuple(item["rules"])}) for item in receipt["deleted"]]
+        return [built(Planned, item | {"rules": tuple(item["rules"])}) for item in receipt["deleted"]]
     except (KeyError, TypeError, AttributeError):
-        raise UsageError("the receipt is damaged: its deleted documents cannot be read") from None
+        raise UsageError("the receipt is damaged: its deleted documents cannot be read", hint=HINT) from None

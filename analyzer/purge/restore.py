@@ -145,7 +145,7 @@ def _held(path: Path, sha256: str) -> dict[str, tuple[str, bytes]]:
         if files.sha256(path) != sha256:
             raise backup.refused("the file that the receipt names", "an altered one")
         return backup.read(path)
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
+    except backup.UNREADABLE as error:
         raise backup.refused(f"{path.name}", type(error).__name__) from None
 
 

@@ -42,9 +42,9 @@ class Deleting:
         entries = [{"id": document.id, "tableName": document.table} for document in documents]
         answer = functions.mutation(self._client, DELETE, {"toDelete": entries}, permission=WRITE_DATA)
         if not isinstance(answer, dict) or answer.get("success") is not True:
-            said = str(answer.get("error", "")) if isinstance(answer, dict) else ""
-            fact = f"{self._client.origin} did not delete {len(documents)} documents: {said[:200]}"
-            raise FunctionFailed(fact, reason="threw", message=said[:200])
+            said = self._client.asked(DELETE).quote(answer.get("error", "") if isinstance(answer, dict) else "")
+            fact = f"{self._client.origin} did not delete {len(documents)} documents: {said or 'it does not say why'}"
+            raise FunctionFailed(fact, hint="nothing of this batch was deleted", reason="threw", message=said)
 
 
 class Pretending:

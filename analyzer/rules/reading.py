@@ -15,6 +15,7 @@ from analyzer.model import Tier
 from analyzer.predicate import All, AnyOf, Leaf, Predicate, Scalar
 from analyzer.rules.patterns import problem
 from analyzer.rules.types import ANY_TABLE, STRUCTURAL, Edge, EdgeKind, Rule
+from analyzer.units import visible
 
 MAX_FILE_BYTES = 1_000_000
 MAX_ENTRIES = 1000  # rules or edges of one file
@@ -55,8 +56,9 @@ def read(path: Path) -> RulesFile:
         raise ConfigError(f"{path} has {len(raw)} bytes, more than {MAX_FILE_BYTES}", hint="rules are small files")
     try:
         data = tomllib.loads(raw.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path} is no TOML: {error}", hint="see the shipped rules.toml for the form") from error
+    except (ValueError, RecursionError) as error:  # ValueError: no UTF-8, no TOML, a number of thousands of digits
+        said = visible(str(error))
+        raise ConfigError(f"{path} is no TOML: {said}", hint="see the shipped rules.toml for the form") from error
     return _Reader(path).file(data)
 
 
