@@ -157,6 +157,7 @@ class TableCoverage:
     changed: int = 0
     removed: int = 0
     reason: str = ""
+    forgotten: int = 0  # documents that it held and that were forgotten since: `documents` is without them
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from analyzer.errors import QueryError
 
-INTERNAL_FOLDERS = ("schema", "staging")  # not run by name
+INTERNAL_FOLDERS = ("schema", "staging", "check")  # not run by name
 _FIELD = re.compile(r"^(grain|params|returns|reads)\s+(.*)$")
 _PARAM = re.compile(r"^\$(\w+)\s+(\S+)(?:\s+(.*))?$")
 _COLUMN = re.compile(r"^(\w+)\s+(\S+)(?:\s+(.*))?$")

@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
     "purge": "analyzer.cli.purge:purge",
     "query": "analyzer.cli.query:query",
     "export": "analyzer.cli.export:export",
+    "store": "analyzer.cli.store:store",
     "doctor": "analyzer.cli.doctor:doctor",
     "demo": "analyzer.cli.demo:demo",
 }
@@ -40,6 +41,7 @@ SUMMARIES: Mapping[str, str] = {
     "purge": "Remove test leftovers: plan, apply with proof, restore.",
     "query": "Run a named query, or read-only SQL of your own.",
     "export": "Write a snapshot's tables to Parquet.",
+    "store": "Prove the store, mend it, forget a task or a user.",
     "doctor": "Check a live deployment, its key, and what would be missing.",
     "demo": "Replay a rollout and explain its degraded check.",
 }

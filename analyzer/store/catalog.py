@@ -122,7 +122,7 @@ def record_snapshot(
 
 def _coverage_row(snapshot_no: int, c: TableCoverage) -> tuple[Any, ...]:
     counts = (c.documents, c.added, c.changed, c.removed)
-    return (snapshot_no, c.table.component, c.table.name, c.table.number, c.status, *counts, c.reason)
+    return (snapshot_no, c.table.component, c.table.name, c.table.number, c.status, *counts, c.reason, c.forgotten)
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -10,9 +10,10 @@ import duckdb
 
 from analyzer import clock, sql
 from analyzer.errors import StoreError
+from analyzer.store import copies
+from analyzer.store.copies import STORAGE_VERSION
 
-SCHEMA_VERSION = 1  # number of the newest file in queries/schema
-STORAGE_VERSION = "v1.5.0"  # readable by every DuckDB this package supports
+SCHEMA_VERSION = 2  # number of the newest file in queries/schema
 RETRY_S = 0.05
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
@@ -35,7 +36,7 @@ def open_for_reading(path: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
         if version < SCHEMA_VERSION:
             raise StoreError(
                 f"{path} has schema {version}, this version reads schema {SCHEMA_VERSION}",
-                hint="any command that writes, such as `analyzer collect`, brings it up to date",
+                hint=f"`analyzer store repair --db {path}` brings it up to date, and keeps a copy of it as it is",
             )
     except BaseException:
         connection.close()
@@ -66,6 +67,13 @@ def open_for_writing(path: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
         connection.close()
         raise
     return connection
+
+
+def open_older_for_writing(path: Path, wait_s: float) -> tuple[duckdb.DuckDBPyConnection, int | None]:
+    """Open a store for writing; returns it with the schema that it had, None where that is this version's."""
+    with contextlib.closing(_connect(path, read_only=True, wait_s=wait_s)) as looked:
+        version = _schema_version(looked, path)
+    return open_for_writing(path, wait_s), version if 0 < version < SCHEMA_VERSION else None
 
 
 def _connect(path: Path, *, read_only: bool, wait_s: float) -> duckdb.DuckDBPyConnection:
@@ -131,11 +139,21 @@ def _schema_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     return version
 
 
+def copy_before_migration(path: Path) -> Path:
+    """Return where a store of an earlier schema is kept when it is brought up to date."""
+    return path.with_name(f"{path.name}.before-schema-{SCHEMA_VERSION}")
+
+
 def _migrate(connection: duckdb.DuckDBPyConnection, path: Path, version: int) -> None:
-    """Apply every schema file above `version`, all in one transaction."""
+    """Apply every schema file above `version`, all in one transaction; a copy of what was there is kept first."""
     pending = sorted((sql.folder() / "schema").glob("*.sql"))[version:]
     if not pending:
         return
+    if version:
+        with copies.workshop(path) as folder:
+            copies.copy_into(connection, folder / path.name)
+            (folder / path.name).replace(copy_before_migration(path))
+            copies.sync(path.parent)
     connection.execute("begin")
     try:
         for file in pending:

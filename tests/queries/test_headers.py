@@ -19,6 +19,7 @@ from tests.storing import put
 
 NAMES = sql.names()
 STAGING = sorted(f"staging/{path.stem}" for path in (sql.folder() / "staging").glob("*.sql"))
+CHECKS = sorted(f"check/{path.stem}" for path in (sql.folder() / "check").glob("*.sql"))
 SAMPLES = {
     "BIGINT": 1,
     "INTEGER": 1,
@@ -32,6 +33,8 @@ SAMPLES = {
 KEPT_BY_COMMANDS = {  # temporary tables that a command makes while it runs, and the query that gives them
     "every_artifact": "explain/every_artifact",
     "compare_document": "compare/document",
+    "every_revision": "check/every_revision",
+    "check_ends": "check/ends",
 }
 
 
@@ -75,10 +78,10 @@ def _tables(reads: tuple[str, ...]) -> set[str]:
 
 def test_there_are_queries() -> None:
     assert len(NAMES) > 20
-    assert not any(name.startswith(("schema/", "staging/")) for name in NAMES)
+    assert not any(name.startswith(("schema/", "staging/", "check/")) for name in NAMES)
 
 
-@pytest.mark.parametrize("name", [*NAMES, *STAGING])
+@pytest.mark.parametrize("name", [*NAMES, *STAGING, *CHECKS])
 def test_a_file_is_one_select_with_the_parameters_of_its_header(name: str) -> None:
     query = sql.parse(name, (sql.folder() / f"{name}.sql").read_text(encoding="utf-8"))
     statements = duckdb.extract_statements(query.text)
@@ -92,7 +95,7 @@ def test_a_file_is_one_select_with_the_parameters_of_its_header(name: str) -> No
     assert words <= variables, "the header names a variable that the query does not read"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *CHECKS])
 def test_a_query_gives_the_columns_and_reads_the_tables_of_its_header(
     name: str, connection: duckdb.DuckDBPyConnection
 ) -> None:
@@ -104,7 +107,7 @@ def test_a_query_gives_the_columns_and_reads_the_tables_of_its_header(
     assert _tables(query.reads) == connection.get_table_names(literal)
 
 
-@pytest.mark.parametrize("name", [*NAMES, *STAGING])
+@pytest.mark.parametrize("name", [*NAMES, *STAGING, *CHECKS])
 def test_a_file_keeps_the_forms_that_other_engines_and_versions_read(name: str) -> None:
     text = (sql.folder() / f"{name}.sql").read_text(encoding="utf-8")
     code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
@@ -112,16 +115,16 @@ def test_a_file_keeps_the_forms_that_other_engines_and_versions_read(name: str) 
     assert bare == bare.lower()
     for form in (" asof ", " qualify ", ";"):
         assert form not in f" {bare} ", form
-    if name in NAMES:
+    if name not in STAGING:
         assert "order by" in bare, "a total order, so that the same store gives the same bytes"
 
 
 def test_a_title_says_in_one_line_what_a_query_is_about() -> None:
-    titles = [sql.load(name).title for name in NAMES]
+    titles = [sql.load(name).title for name in [*NAMES, *CHECKS]]
     assert all(title.endswith(".") and len(title) <= 120 for title in titles)
     assert len(set(titles)) == len(titles)
 
 
 def test_every_file_of_the_folder_can_be_named() -> None:
     files = {path.relative_to(sql.folder()).with_suffix("").as_posix() for path in sql.folder().glob("*/*.sql")}
-    assert {name for name in files if not name.startswith("schema/")} == {*NAMES, *STAGING}
+    assert {name for name in files if not name.startswith("schema/")} == {*NAMES, *STAGING, *CHECKS}

@@ -93,7 +93,7 @@ def test_a_store_of_a_newer_version_is_refused_unchanged(tmp_path: Path) -> None
         duck.execute("update meta set value = '99' where key = 'schema_version'")
     before = path.read_bytes()
     for opening in (Store.read, Store.write):
-        with pytest.raises(StoreError, match="has schema 99, this version knows schemas up to 1"):
+        with pytest.raises(StoreError, match="has schema 99, this version knows schemas up to 2"):
             opening(path)
     assert path.read_bytes() == before
 

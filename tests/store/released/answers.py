@@ -21,7 +21,9 @@ def answers(path: Path) -> dict[str, Any]:
         for shot in snapshots:
             frame = store.frame(shot)
             documents = {
-                view: sorted((row["id"], row.get("status"), row["leftovers"]) for row in frame.records(f"staging/{view}"))
+                view: sorted(
+                    (row["id"], row.get("status"), row["leftovers"]) for row in frame.records(f"staging/{view}")
+                )
                 for view in ("stg_users", "stg_tasks", "stg_messages", "stg_traces", "stg_other")
             }
             covered = sorted((c.table.component, c.table.name, c.status, c.documents) for c in shot.coverage)

@@ -2,8 +2,8 @@
 
     python -m tests.store.released.make
 
-It holds something of everything, and little of it: two recordings, a rollout, marks, a live read that was finished and one that broke
-off, a purge with its receipt.
+It holds something of everything, and little of it: two recordings, a rollout, marks, a live read that was finished
+and one that broke off, a purge with its receipt.
 """
 
 from __future__ import annotations
