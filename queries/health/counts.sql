@@ -12,74 +12,54 @@
 --          status          VARCHAR  as stored; NULL where it never had one
 --          document_count  BIGINT   documents
 -- reads    stg_messages, stg_traces, variable at_ms
-with message as (
-    select 'window' as measure, m.status, count(*) as document_count
+with counted as (
+    select 'chatMessages' as table_name, 'window' as measure, m.status, count(*) as document_count
     from stg_messages as m
     where m.created_at_ms >= getvariable('at_ms') - $window_ms
     group by m.status
     union all
-    select 'redated' as measure, m.status, count(*) as document_count
-    from stg_messages as m
-    where m.created_at_ms is null and m.creation_time_ms >= getvariable('at_ms') - $window_ms
-    group by m.status
-    union all
-    select 'stuck' as measure, m.status, count(*) as document_count
+    select 'chatMessages' as table_name, 'stuck' as measure, m.status, count(*) as document_count
     from stg_messages as m
     where m.status = 'streaming' and m.judged_at_ms < getvariable('at_ms') - $stuck_ms
     group by m.status
     union all
-    select 'undated' as measure, m.status, count(*) as document_count
+    select 'chatMessages' as table_name, k.measure, m.status, count(*) as document_count
     from stg_messages as m
-    where m.created_at_ms is null and m.creation_time_ms is null
-    group by m.status
-),
-
-trace as (
-    select 'window' as measure, t.status, count(*) as document_count
+    cross join (values ('window'), ('redated'), ('undated')) as k (measure)
+    where
+        m.created_at_ms is null
+        and case k.measure
+            when 'undated' then m.creation_time_ms is null
+            else m.creation_time_ms >= getvariable('at_ms') - $window_ms
+        end
+    group by k.measure, m.status
+    union all
+    select 'workflowTraces' as table_name, 'window' as measure, t.status, count(*) as document_count
     from stg_traces as t
     where t.created_at_ms >= getvariable('at_ms') - $window_ms
     group by t.status
     union all
-    select 'redated' as measure, t.status, count(*) as document_count
-    from stg_traces as t
-    where t.created_at_ms is null and t.creation_time_ms >= getvariable('at_ms') - $window_ms
-    group by t.status
-    union all
-    select 'recent' as measure, t.status, count(*) as document_count
+    select 'workflowTraces' as table_name, 'recent' as measure, t.status, count(*) as document_count
     from stg_traces as t
     where t.created_at_ms >= getvariable('at_ms') - $stuck_ms
     group by t.status
     union all
-    select 'recent' as measure, t.status, count(*) as document_count
-    from stg_traces as t
-    where t.created_at_ms is null and t.creation_time_ms >= getvariable('at_ms') - $stuck_ms
-    group by t.status
-    union all
-    select 'stuck' as measure, t.status, count(*) as document_count
+    select 'workflowTraces' as table_name, 'stuck' as measure, t.status, count(*) as document_count
     from stg_traces as t
     where t.status = 'STARTED' and coalesce(t.started_at_ms, t.judged_at_ms) < getvariable('at_ms') - $stuck_ms
     group by t.status
     union all
-    select 'undated' as measure, t.status, count(*) as document_count
+    select 'workflowTraces' as table_name, k.measure, t.status, count(*) as document_count
     from stg_traces as t
-    where t.created_at_ms is null and t.creation_time_ms is null
-    group by t.status
-),
-
-counted as (
-    select 'chatMessages' as table_name, m.measure, m.status, m.document_count
-    from message as m
-    union all
-    select 'chatMessages' as table_name, 'window' as measure, m.status, m.document_count
-    from message as m
-    where m.measure = 'redated'
-    union all
-    select 'workflowTraces' as table_name, t.measure, t.status, t.document_count
-    from trace as t
-    union all
-    select 'workflowTraces' as table_name, 'window' as measure, t.status, t.document_count
-    from trace as t
-    where t.measure = 'redated'
+    cross join (values ('window'), ('recent'), ('redated'), ('undated')) as k (measure)
+    where
+        t.created_at_ms is null
+        and case k.measure
+            when 'undated' then t.creation_time_ms is null
+            when 'recent' then t.creation_time_ms >= getvariable('at_ms') - $stuck_ms
+            else t.creation_time_ms >= getvariable('at_ms') - $window_ms
+        end
+    group by k.measure, t.status
 )
 
 select
