@@ -17,6 +17,11 @@ _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?(?:\.(\d{1,9})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format (bidi, zero width), lone surrogate
+# DEL, C1 and the format characters of all planes, as in _HIDDEN_CATEGORIES; JSON escapes the rest by itself.
+_STEERS = re.compile(
+    "[\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0001-\U000e007f]"
+)
 _SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -157,6 +162,28 @@ def _visible_character(character: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def defused(text: str) -> str:
+    """Show what a terminal would obey as escapes, but let line breaks and tabs be, and backslashes as they are.
+
+    The last door of text of several lines: what is safe already stays as it is.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c in "\n\t" or c.isprintable() else _visible_character(c) for c in text)
+
+
+def json_defused(text: str) -> str:
+    """Write the same JSON with escapes for all that a terminal would obey; what is written so reads as it was."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return _STEERS.sub(lambda found: "".join(f"\\u{unit:04x}" for unit in _utf16(found[0])), text)
+
+
+def _utf16(character: str) -> tuple[int, ...]:
+    raw = character.encode("utf-16-be", "surrogatepass")
+    return tuple(int.from_bytes(raw[at : at + 2], "big") for at in range(0, len(raw), 2))
+
+
 def width(text: str) -> int:
     """Return the columns of a terminal that visible text takes: wide East Asian two, combining marks none."""
     if text.isascii():
@@ -190,5 +217,6 @@ def padded(text: str, columns: int, *, right: bool = False) -> str:
 
 
 def csv_text(text: str) -> str:
-    """Make foreign text safe in a cell of CSV: a spreadsheet must not take it for a formula."""
+    """Make foreign text safe in a cell of CSV: no formula for a spreadsheet, nothing that a terminal obeys."""
+    text = defused(text)
     return "'" + text if text.lstrip(" \u00a0").startswith(_FORMULA_STARTS) else text

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import unicodedata
 from datetime import UTC, datetime
 
 import pytest
@@ -167,6 +169,22 @@ def test_no_cell_of_csv_begins_like_a_formula(text: str) -> None:
     buffer = io.StringIO()
     csv.writer(buffer).writerow([units.csv_text(text)])
     assert not units.csv_text(text).startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
+@given(st.text())
+def test_defused_text_holds_nothing_that_a_terminal_obeys_but_line_breaks_and_tabs(text: str) -> None:
+    shown = units.defused(text)
+    assert not {unicodedata.category(c) for c in shown if c not in "\n\t"} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    assert units.defused(shown) == shown
+    if text.isprintable():
+        assert shown == text
+
+
+def test_json_escapes_every_character_that_a_terminal_obeys_and_means_the_same() -> None:
+    every = "".join(chr(code) for code in range(0x20, 0x110000) if not 0xD800 <= code < 0xE000)
+    shown = units.json_defused(json.dumps(every, ensure_ascii=False))
+    assert not {unicodedata.category(c) for c in shown} & {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    assert json.loads(shown) == every
 
 
 def test_harmless_text_is_written_to_csv_as_it_is() -> None:

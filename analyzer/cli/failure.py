@@ -11,6 +11,7 @@ import click
 
 from analyzer import config
 from analyzer.errors import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_USAGE, AnalyzerError
+from analyzer.units import defused
 
 EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports a program whose reader left; never 0: there is a verdict
 _ADMIN_KEY = re.compile(r"([\w:-]+)\|[\w+/=-]{8,}")  # `prod:name|secret`; the part before the bar is no secret
@@ -62,7 +63,7 @@ def _described(problem: BaseException) -> tuple[str, str, int]:
 
 
 def _write(text: str) -> None:
-    click.echo(redacted(text), err=True)
+    click.echo(defused(redacted(text)), err=True)  # a fact may quote anything, and a traceback does
 
 
 def _silence_stdout() -> None:

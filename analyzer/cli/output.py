@@ -13,7 +13,7 @@ import click
 
 from analyzer import config
 from analyzer.errors import EXIT_BAD, EXIT_FAULT, EXIT_NO_DATA, EXIT_OK, EXIT_REFUSED, EXIT_UNKNOWN, EXIT_USAGE
-from analyzer.units import csv_text
+from analyzer.units import csv_text, defused, json_defused
 
 _WORST_FIRST = (EXIT_USAGE, EXIT_FAULT, EXIT_REFUSED, EXIT_BAD, EXIT_NO_DATA, EXIT_UNKNOWN, EXIT_OK)
 
@@ -30,7 +30,7 @@ def write(text: str) -> None:
 
 def narrate(text: str) -> None:
     """Tell what is going on, or what should be known besides the result."""
-    click.echo(text, err=True)
+    click.echo(defused(text), err=True)
 
 
 def write_json(value: Any) -> None:
@@ -81,7 +81,7 @@ def _dumped(value: Any, *, indent: bool) -> str:
     import orjson
 
     options = orjson.OPT_NON_STR_KEYS | (orjson.OPT_INDENT_2 if indent else 0)
-    return orjson.dumps(value, default=_plain, option=options).decode()
+    return json_defused(orjson.dumps(value, default=_plain, option=options).decode())
 
 
 def _plain(value: Any) -> Any:
