@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from analyzer.convex import functions
@@ -35,6 +35,21 @@ class Look:
 
     observed: Observed
     warnings: tuple[str, ...]
+    since_ms: int = 0  # from when on changes of variables are asked for
+
+
+def with_variables(seen: Look, variables: Flags | None) -> Look:
+    """Add when variables were last set, as their own rows tell, where the events do not say it already."""
+    events = seen.observed.events
+    if events is None or variables is None:
+        return seen
+    known = [(row.subject, row.at_ms) for row in events.rows]
+    own = [
+        row
+        for row in _changes(variables, seen.since_ms)
+        if not any(subject == row.subject and abs(at_ms - row.at_ms) < 1000 for subject, at_ms in known)
+    ]
+    return replace(seen, observed=replace(seen.observed, events=replace(events, rows=[*events.rows, *own])))
 
 
 def look(source: LiveSource, position: Position) -> Look:
@@ -54,24 +69,20 @@ def look(source: LiveSource, position: Position) -> Look:
     now_ns = attempt("events, metrics and calls", lambda: functions.now_ns(source.connection.client))
     if now_ns is None:
         return Look(Observed(), tuple(warnings))
-    events = attempt("events", lambda: _events(source, position, now_ns // 10**6, warnings))
+    until_ms = position.events_until_ms
+    since_ms = now_ns // 10**6 - FIRST_LOOK_MS if until_ms is None else int(until_ms) - OVERLAP_MS
+    events = attempt("events", lambda: _events(source, since_ms, now_ns // 10**6, warnings))
     metrics = attempt("function metrics", lambda: _metrics(source, now_ns))
     if metrics is not None and not metrics.is_complete:
         warnings.append("function metrics are of the functions called most: more ran than the platform names")
     calls = attempt("function calls", lambda: _calls(source, position, now_ns / 10**6))
-    return Look(Observed(events, metrics, calls), tuple(warnings))
+    return Look(Observed(events, metrics, calls), tuple(warnings), since_ms)
 
 
-def _events(source: LiveSource, position: Position, now_ms: int, warnings: list[str]) -> EventsSeen:
-    until_ms = position.events_until_ms
-    since_ms = now_ms - FIRST_LOOK_MS if until_ms is None else int(until_ms) - OVERLAP_MS
+def _events(source: LiveSource, since_ms: int, now_ms: int, warnings: list[str]) -> EventsSeen:
     found = read_events(source.connection.client, since_ms, now_ms)
     warnings += found.warnings
-    told = [_event(event) for event in found.events]
-    own = [] if source.variables is None else _changes(source.variables, since_ms)
-    known = [(row.subject, row.at_ms) for row in told]
-    rows = told + [row for row in own if not any(n == row.subject and abs(at - row.at_ms) < 1000 for n, at in known)]
-    return EventsSeen(rows, found.complete_since_ms, float(now_ms))
+    return EventsSeen([_event(event) for event in found.events], found.complete_since_ms, float(now_ms))
 
 
 def _event(event: DeploymentEvent) -> EventRow:

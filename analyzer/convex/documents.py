@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, Self
 
 import orjson
 
@@ -81,23 +81,23 @@ def screen(
     raises     SourceInvalid naming the line: not UTF-8, no JSON object, nested too deep, longer than 16 MiB, without
                `_id`, an `_id` with a wrong checksum or of another table
     """
-    with ExitStack() as stack:
-        job = _Screening(stack, table=table, shape=shape, where=where, folder=spool_dir, keep_text=keep_text)
+    with Screening(table, shape, where=where, spool_dir=spool_dir, keep_text=keep_text) as job:
         for first_line, lines in blocks(stream, where):
             job.add(first_line, lines)
     return job.result()
 
 
-class _Screening:
-    """The state of one pass."""
+class Screening:
+    """One pass over the documents of a table, in as many pieces as they come in. Use as a context manager."""
 
     def __init__(
-        self, stack: ExitStack, *, table: TableRef, shape: TableShape, where: str, folder: Path, keep_text: bool
+        self, table: TableRef, shape: TableShape, *, where: str, spool_dir: Path, keep_text: bool = False
     ) -> None:
+        """Make the files; see `screen`."""
         self._table, self._shape, self._where, self._keep_text = table, shape, where, keep_text
-        self._stack = stack
-        self._spool_path, self._extras_path = folder / "documents.jsonl", folder / "extras.jsonl"
-        self._spool = stack.enter_context(_create(self._spool_path))
+        self._stack = ExitStack()
+        self._spool_path, self._extras_path = spool_dir / "documents.jsonl", spool_dir / "extras.jsonl"
+        self._spool = self._stack.enter_context(_create(self._spool_path))
         self._extras: IO[bytes] | None = None
         self._shapes: dict[tuple[Any, ...], _Shape] = {}
         self._drift: Counter[Drift] = Counter()
@@ -105,9 +105,22 @@ class _Screening:
         self._number = table.number
         self._newest_ms: float | None = None
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
     def add(self, first_line: int, lines: Sequence[bytes]) -> None:
         """Check and spool a block of lines."""
-        documents = parse(lines, first_line, self._where)
+        self._add(parse(lines, first_line, self._where), lines, first_line)
+
+    def add_documents(self, documents: Sequence[dict[str, Any]]) -> None:
+        """Check and spool documents that are parsed already."""
+        if documents:
+            self._add(documents, list(map(orjson.dumps, documents)), self._documents + 1)
+
+    def _add(self, documents: Sequence[dict[str, Any]], lines: Sequence[bytes], first_line: int) -> None:
         keys = shape_keys(documents, first_line, self._where)
         counts = Counter(keys)
         shapes = {key: self._shape_of(key) for key in counts}
@@ -125,7 +138,7 @@ class _Screening:
         self._documents += len(documents)
 
     def result(self) -> Screened:
-        """Return what was found; the files are complete once they are closed."""
+        """Return what was found. Leave the context first: only then are the files complete."""
         return Screened(
             table=replace(self._table, number=self._number),
             documents=self._documents,

@@ -14,7 +14,7 @@ from analyzer.convex.client import Client
 from analyzer.convex.functions import ValueFormat
 from analyzer.convex.permissions import VIEW_DATA
 from analyzer.errors import CursorExpired
-from analyzer.sources.live_pages import NOWHERE, Change, Guard, Page, Wanted, Way, pack_cursor, unpack_cursor
+from analyzer.sources.live_pages import Change, Guard, Page, Rows, Wanted, Way, pack_cursor, unpack_cursor
 
 SNAPSHOT, DELTAS = "/api/list_snapshot", "/api/document_deltas"
 MAX_SHAPES = 4096  # remembered of one page
@@ -99,15 +99,16 @@ class DeltaReader:
         return answer
 
     def _values(self, guard: Guard, answer: dict[str, Any], *, is_delta: bool) -> list[Change]:
-        wanted, place, found, decoder = self._wanted, NOWHERE, [], _Decoder(guard)
-        for item in guard.items(answer.get("values"), "a list of documents"):
-            # Very old versions know no components.
-            place = guard.place(item.pop("_component", ""), item.pop("_table", None), place)
-            if not wanted.has(*place):
-                continue
-            ts, deleted = item.pop("_ts", None), item.pop("_deleted", None if is_delta else False)
-            found.append(guard.change(place, ts, deleted, decoder.decoded(item), wanted))
-        return found
+        items, decoder = guard.items(answer.get("values"), "a list of documents"), Decoder(guard)
+        rows = Rows(
+            [item.pop("_component", "") for item in items],  # very old versions know no components
+            [item.pop("_table", None) for item in items],
+            [item.pop("_ts", None) for item in items],
+            [item.pop("_deleted", None if is_delta else False) for item in items],
+            items,
+        )
+        found = guard.changes(rows, self._wanted)
+        return [decoder.change(change) for change in found]
 
 
 class _Crawl:
@@ -140,14 +141,21 @@ class _Crawl:
             self._first_ids.add(found[0].id)
 
 
-class _Decoder:
+class Decoder:
     """Turns encoded documents into export_json ones. Most need nothing, and have the same few shapes."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._plain_shapes: set[object] = set()
 
+    def change(self, change: Change) -> Change:
+        """Return a change whose document is as export_json has it."""
+        if change.document is None or (document := self.decoded(change.document)) is change.document:
+            return change
+        return change._replace(document=document)
+
     def decoded(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Return a document as export_json has it; the same one where that is no difference."""
         shape = (*item, *map(type, item.values()))
         if shape in self._plain_shapes:
             return item

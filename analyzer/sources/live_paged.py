@@ -11,13 +11,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from analyzer.convex import functions, values
+from analyzer.convex import functions
 from analyzer.convex.client import Client
 from analyzer.convex.permissions import VIEW_DATA
 from analyzer.errors import SourceUnreachable
 from analyzer.model import TableRef
-from analyzer.sources.live_deltas import ENCODED
-from analyzer.sources.live_pages import Change, Guard, Page, Wanted, Way
+from analyzer.sources.live_deltas import ENCODED, Decoder
+from analyzer.sources.live_pages import Change, Guard, Page, Rows, TableName, Wanted, Way
 
 ROOT_PAGES, ALL_PAGES = "_system/cli/tableData", "_system/frontend/paginatedTableDocuments"
 PAGE_DOCUMENTS = 8192  # the platform stops at 10,000 documents or 5 MB, whichever comes first
@@ -62,7 +62,7 @@ class PagedReader:
             if not isinstance(answer, dict) or type(answer.get("isDone")) is not bool:
                 raise guard.broken("a page")
             documents = guard.items(answer.get("page"), "a list of documents")
-            yield Page([self._change(guard, place, moment_ns, document) for document in documents])
+            yield Page(self._changes(guard, place, moment_ns, documents))
             if answer["isDone"]:
                 return
             position = guard.text(answer.get("continueCursor"), "a cursor")
@@ -81,12 +81,13 @@ class PagedReader:
             self._client, function, args, as_of_ns=moment_ns, value_format=ENCODED, permission=VIEW_DATA
         )
 
-    def _change(self, guard: Guard, place: tuple[str, str], moment_ns: int, encoded: dict[str, Any]) -> Change:
-        try:
-            document = values.encode(values.decode(encoded, ENCODED), "export_json")
-        except (ValueError, RecursionError):
-            raise guard.broken("values that can be read") from None
-        return guard.change(place, moment_ns, False, document, self._wanted)
+    def _changes(
+        self, guard: Guard, place: TableName, moment_ns: int, documents: Sequence[dict[str, Any]]
+    ) -> list[Change]:
+        decoder, count = Decoder(guard), len(documents)
+        decoded = list(map(decoder.decoded, documents))
+        rows = Rows([place[0]] * count, [place[1]] * count, [moment_ns] * count, [False] * count, decoded)
+        return guard.changes(rows, self._wanted)
 
 
 def side_by_side(chains: Sequence[Callable[[], Iterator[Page]]], at_once: int) -> Iterator[Page]:

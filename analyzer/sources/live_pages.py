@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any, Literal, NamedTuple, Protocol
 
 import orjson
@@ -21,7 +22,6 @@ Way = Literal["data sync", "deltas", "paged"]
 TableName = tuple[str, str]  # component path, table
 MAX_EMPTY_PAGES = 10_000  # in a row; a page covers up to 32,768 rows, so this passes 300 million of unasked tables
 MAX_TIME_NS = 2**63  # timestamps are int64
-NOWHERE: TableName = ("", "")  # no table is called so
 LONGEST_NAME = 512  # characters of a component path, table or id
 
 
@@ -34,6 +34,16 @@ class Change(NamedTuple):
     ts_ns: int  # when it was written, by the deployment's clock; read page by page: when it was read
     deleted: bool
     document: dict[str, Any] | None  # parsed export_json: int is int64, float is float64; None when deleted
+
+
+class Rows(NamedTuple):
+    """Documents of a page as they came, not checked yet: five columns of one length."""
+
+    components: list[Any]
+    tables: list[Any]
+    stamps: list[Any]
+    deleted: list[Any]
+    documents: list[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,27 +184,40 @@ class Guard:
             raise self.broken(what)
         return value
 
-    def change(self, place: TableName, ts: object, deleted: object, document: object, wanted: Wanted) -> Change:
-        """Check one document and leave out the fields that were not asked for."""
-        if type(document) is not dict or type(deleted) is not bool:
+    def changes(self, rows: Rows, wanted: Wanted) -> list[Change]:
+        """Check documents, drop those of tables that were not asked for, and leave out fields that were not.
+
+        Looks at each column of the page as a whole: a page holds thousands of documents, and a deployment many pages.
+        """
+        places = list(zip(rows.components, rows.tables, strict=True))
+        is_wanted = {place: wanted.has(*place) for place in self._distinct(rows, places)}
+        if not all(is_wanted.values()):
+            keep = [is_wanted[place] for place in places]
+            rows = Rows(*(list(compress(column, keep)) for column in rows))
+        documents = rows.documents
+        if set(map(type, documents)) - {dict} or set(map(type, rows.deleted)) - {bool}:
             raise self.broken("whole documents")
-        id_ = document.get("_id")
-        if type(id_) is not str or not 0 < len(id_) <= LONGEST_NAME:
+        ids = [document.get("_id") for document in documents]
+        if set(map(type, ids)) - {str} or not all(ids) or max(map(len, ids), default=0) > LONGEST_NAME:
             raise self.broken("ids of documents")
-        if type(ts) is not int or not 0 <= ts < MAX_TIME_NS:
+        if set(map(type, rows.stamps)) - {int} or any(not 0 <= ts < MAX_TIME_NS for ts in set(rows.stamps)):
             raise self.broken("exact timestamps")
         if wanted.left_out:
-            for name in wanted.left_out.get(place, ()):
-                document.pop(name, None)
-        return Change(place[0], place[1], id_, ts, deleted, None if deleted else document)
+            for component, table, document in zip(rows.components, rows.tables, documents, strict=True):
+                for name in wanted.left_out.get((component, table), ()):
+                    document.pop(name, None)
+        if any(rows.deleted):
+            documents = [None if gone else document for document, gone in zip(documents, rows.deleted, strict=True)]
+        columns = zip(rows.components, rows.tables, ids, rows.stamps, rows.deleted, documents, strict=True)
+        return list(map(Change._make, columns))
 
-    def place(self, component: object, table: object, last: TableName) -> TableName:
-        """Return which table something is of.
-
-        last  that of the one before, most often the same: thousands of documents in a row are
-        """
-        if (component, table) == last:
-            return last
+    def place(self, component: object, table: object) -> TableName:
+        """Return which table something is of."""
         if not isinstance(component, str) or not isinstance(table, str) or len(component) + len(table) > LONGEST_NAME:
             raise self.broken("tables of documents")
         return component, table
+
+    def _distinct(self, rows: Rows, places: list[tuple[Any, Any]]) -> set[TableName]:
+        if (set(map(type, rows.components)) | set(map(type, rows.tables))) - {str}:
+            raise self.broken("tables of documents")
+        return {self.place(*place) for place in set(places)}

@@ -7,7 +7,7 @@ from typing import Any
 
 from analyzer.convex.client import Client
 from analyzer.convex.permissions import VIEW_DATA
-from analyzer.sources.live_pages import NOWHERE, Change, Guard, Page, Wanted, Way, pack_cursor, unpack_cursor
+from analyzer.sources.live_pages import Change, Guard, Page, Rows, Wanted, Way, pack_cursor, unpack_cursor
 
 PATH = "/api/v1/data/sync"
 SNAPSHOTTING, STALE, UP_TO_DATE = "snapshotting", "stale", "upToDate"
@@ -70,13 +70,10 @@ class SyncReader:
 
     def _truncates(self, guard: Guard, answer: dict[str, Any]) -> tuple[tuple[str, str], ...]:
         tables = guard.items(answer.get("truncates"), "a list of truncated tables")
-        places = [guard.place(table.get("component"), table.get("table"), NOWHERE) for table in tables]
+        places = [guard.place(table.get("component"), table.get("table")) for table in tables]
         return tuple(place for place in places if self._wanted.has(*place))
 
     def _values(self, guard: Guard, answer: dict[str, Any]) -> list[Change]:
-        wanted, place, found = self._wanted, NOWHERE, []
-        for item in guard.items(answer.get("values"), "a list of documents"):
-            place = guard.place(item.get("component"), item.get("table"), place)
-            if wanted.has(*place):
-                found.append(guard.change(place, item.get("ts"), item.get("deleted"), item.get("value"), wanted))
-        return found
+        items = guard.items(answer.get("values"), "a list of documents")
+        columns = ([item.get(name) for item in items] for name in ("component", "table", "ts", "deleted", "value"))
+        return guard.changes(Rows(*columns), self._wanted)

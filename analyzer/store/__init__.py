@@ -30,7 +30,7 @@ from analyzer.store.looks import Observed, Span
 from analyzer.store.observed import Observations
 from analyzer.store.receipts import Receipts
 from analyzer.store.rollouts import Rollouts
-from analyzer.store.staged import Batch, CountsDisagreeError, StagedTable
+from analyzer.store.staged import Batch, CountsDisagreeError, Keeping, StagedTable
 
 __all__ = ["Batch", "Collection", "CountsDisagreeError", "Frame", "IncomingTable", "StagedTable", "Store"]
 
@@ -208,17 +208,16 @@ class Store:
         """Keep some pages of a live read together with the cursor behind them, in one transaction."""
         with self._transaction():
             number = catalog.record_deployment(self._duck, deployment)
-            staged.keep(
-                self._duck, number, batch, kept_at_ms=kept_at_ms, fingerprints=fingerprints, keep_text=keep_text
-            )
+            staged.keep(self._duck, number, batch, kept_at_ms=kept_at_ms, keeping=Keeping(fingerprints, keep_text))
 
     def promote(
         self,
         collection: Collection,
         tables: Sequence[TableRef],
-        expected: Mapping[tuple[str, str], int] | None = None,
+        expected: Mapping[tuple[str, str], int] | None,
+        last: Batch,
     ) -> CollectResult:
-        """Make a snapshot of what waits of a live read, in one transaction.
+        """Make a snapshot of what waits of a live read and of the batch behind it, in one transaction.
 
         collection  without tables: they wait in the store
         tables      every table that the deployment has now
@@ -227,7 +226,8 @@ class Store:
         """
         with self._transaction():
             moment, _ = self._moment(collection)
-            coverage, drift = staged.promote(self._duck, moment, tables, expected)
+            keeping = Keeping(collection.fingerprints, collection.keep_text)
+            coverage, drift = staged.promote(self._duck, moment, tables, expected, last=last, keeping=keeping)
             coverage += self._drop_missing(moment, {c.table for c in coverage})
             return CollectResult(self._record(collection, moment, coverage, drift), already_present=False)
 

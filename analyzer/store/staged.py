@@ -8,7 +8,8 @@ of each document into revisions, exactly as an export's documents become revisio
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import duckdb
 
@@ -16,7 +17,7 @@ from analyzer.errors import StoreError
 from analyzer.model import DriftCount, TableCoverage, TableRef, TextFingerprint
 from analyzer.store import catalog
 from analyzer.store.columns import REVISION_TABLES, RevisionTable, revision_table
-from analyzer.store.incoming import IncomingTable, load_incoming, load_nothing, stored_columns, unknown_statuses
+from analyzer.store.incoming import IncomingTable, load_incoming, stored_columns, unknown_statuses
 from analyzer.store.ingest import Moment, append_differences
 
 
@@ -25,8 +26,7 @@ class StagedTable:
     """What a batch of pages brought of one table: the newest version of each document in it."""
 
     incoming: IncomingTable
-    times_ns: Mapping[str, int]  # when each document of `incoming` was written
-    deleted_ns: Mapping[str, int]  # ids that are gone, and since when
+    deleted_ids: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,20 @@ class Batch:
     is_fresh: bool  # begins with a read from the start: what waited before is void
     truncates: Sequence[TableRef]  # tables emptied before these documents came
     drift: Sequence[DriftCount] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How documents are loaded."""
+
+    fingerprints: Sequence[TextFingerprint] = ()
+    keep_text: bool = False
+
+    def load(self, connection: duckdb.DuckDBPyConnection, incoming: IncomingTable) -> None:
+        """Make the temporary table `incoming`."""
+        table = incoming.table
+        own = [f for f in self.fingerprints if f.table == table.name]
+        load_incoming(connection, incoming, revision_table(table.component, table.name), own, self.keep_text)
 
 
 class CountsDisagreeError(StoreError):
@@ -69,8 +83,7 @@ def keep(
     batch: Batch,
     *,
     kept_at_ms: int,
-    fingerprints: Sequence[TextFingerprint],
-    keep_text: bool,
+    keeping: Keeping,
 ) -> None:
     """Let a batch wait. Runs inside the caller's transaction."""
     was_fresh = False
@@ -89,8 +102,7 @@ def keep(
         )
         connection.execute("insert into sync_truncate values ($n, $component, $table)", place)
     for staged in batch.tables:
-        own = [f for f in fingerprints if f.table == staged.incoming.table.name]
-        _stage(connection, number, staged, own, keep_text)
+        _stage(connection, number, staged, keeping)
     if batch.drift:
         connection.executemany(
             "insert into sync_drift values (?, ?, ?, ?, ?, ?, ?)",
@@ -103,37 +115,22 @@ def keep(
     )
 
 
-def _stage(
-    connection: duckdb.DuckDBPyConnection,
-    number: int,
-    staged: StagedTable,
-    fingerprints: Sequence[TextFingerprint],
-    keep_text: bool,
-) -> None:
+def _stage(connection: duckdb.DuckDBPyConnection, number: int, staged: StagedTable, keeping: Keeping) -> None:
     table = staged.incoming.table
     kind = revision_table(table.component, table.name)
-    columns = stored_columns(kind)
-    load_incoming(connection, staged.incoming, kind, fingerprints, keep_text)
-    for times_ns, source, deleted in (
-        (staged.times_ns, "join incoming as i on i.id = w.id", False),
-        (staged.deleted_ns, "left join incoming as i on false", True),
-    ):
-        if times_ns:
-            connection.execute(
-                f"""insert into {staged_name(kind)} by name
-                select nextval('revision_no') as revision_no, $n as deployment_no, $component as component,
-                    $table as table_name, w.id, w.ns as revision_ns, $deleted as deleted, 0 as snapshot_no,
-                    {", ".join(f"i.{name}" for name in columns)}
-                from (select unnest($ids) as id, unnest($times)::bigint as ns) as w {source}""",
-                {
-                    "n": number,
-                    "component": table.component,
-                    "table": table.name,
-                    "deleted": deleted,
-                    "ids": list(times_ns),
-                    "times": list(times_ns.values()),
-                },
-            )
+    columns = ", ".join(stored_columns(kind))
+    keeping.load(connection, staged.incoming)
+    place = {"n": number, "component": table.component, "table": table.name}
+    head = """select nextval('revision_no') as revision_no, $n as deployment_no, $component as component,
+        $table as table_name, id, 0 as revision_ns, 0 as snapshot_no"""
+    connection.execute(
+        f"insert into {staged_name(kind)} by name {head}, false as deleted, {columns} from incoming", place
+    )
+    if staged.deleted_ids:
+        connection.execute(
+            f"insert into {staged_name(kind)} by name {head}, true as deleted from (select unnest($ids) as id)",
+            place | {"ids": list(staged.deleted_ids)},
+        )
     connection.execute("drop table incoming")
 
 
@@ -142,44 +139,65 @@ def promote(
     moment: Moment,
     tables: Sequence[TableRef],
     expected: Mapping[tuple[str, str], int] | None,
+    *,
+    last: Batch,
+    keeping: Keeping,
 ) -> tuple[list[TableCoverage], list[DriftCount]]:
-    """Turn what waits into revisions at a moment. Runs inside the caller's transaction.
+    """Turn what waits, and the last batch with it, into revisions at a moment. Runs inside the caller's transaction.
 
     tables    every table that the deployment has now
     expected  how many documents each of them should hold; None: not asked
     raises    CountsDisagreeError
     """
     number = moment.deployment_no
+    if last.is_fresh:
+        forget(connection, number)
+    if any(_waits(connection, number, kind) for kind in REVISION_TABLES.values()):
+        keep(connection, number, last, kept_at_ms=0, keeping=keeping)
+        last = replace(last, tables=(), truncates=(), drift=(), is_fresh=False)
     row = connection.execute("select is_fresh from sync where deployment_no = $n", {"n": number}).fetchone()
-    is_fresh = row is None or bool(row[0])
-    emptied = set(
+    is_fresh = row is None or bool(row[0]) or last.is_fresh
+    emptied = {(table.component, table.name) for table in last.truncates}
+    emptied |= set(
         connection.execute(
             "select component, table_name from sync_truncate where deployment_no = $n", {"n": number}
         ).fetchall()
     )
+    arrived = {(t.incoming.table.component, t.incoming.table.name): t for t in last.tables}
     counts = _counts_before(connection, moment)
-    coverage, statuses = [], []
+    coverage, drift = [], list(last.drift)
     for table in tables:
         place = (table.component, table.name)
-        covered, unknown = _promote_table(
-            connection, moment, table, is_whole=is_fresh or place in emptied, before=counts.get(place, 0)
-        )
+        is_whole = is_fresh or place in emptied
+        if place in arrived:
+            _load(connection, arrived[place], keeping)
+        else:
+            _load_waiting(connection, number, table)
+        covered, unknown = _promote_table(connection, moment, table, is_whole=is_whole, before=counts.get(place, 0))
         if expected is not None and expected.get(place, covered.documents) != covered.documents:
             raise CountsDisagreeError(
                 f"{table.name} would hold {covered.documents} documents, the deployment has {expected[place]}",
                 hint="everything is read again",
             )
         coverage.append(covered)
-        statuses += unknown
-    drift = connection.execute(
+        drift += unknown
+    drift += [DriftCount(*item) for item in _waiting_drift(connection, number)]
+    forget(connection, number)
+    connection.execute("insert into sync values ($n, $cursor, false, 0)", {"n": number, "cursor": last.cursor})
+    return coverage, drift
+
+
+def _waits(connection: duckdb.DuckDBPyConnection, number: int, kind: RevisionTable) -> bool:
+    query = f"select 1 from {staged_name(kind)} where deployment_no = $n limit 1"
+    return connection.execute(query, {"n": number}).fetchone() is not None
+
+
+def _waiting_drift(connection: duckdb.DuckDBPyConnection, number: int) -> list[tuple[Any, ...]]:
+    return connection.execute(
         """select component, table_name, field, kind, found, sum(document_count)::bigint from sync_drift
         where deployment_no = $n group by all order by all""",
         {"n": number},
     ).fetchall()
-    at = cursor(connection, number)
-    forget(connection, number)
-    connection.execute("insert into sync values ($n, $cursor, false, 0)", {"n": number, "cursor": at})
-    return coverage, [*(DriftCount(*item) for item in drift), *statuses]
 
 
 def _counts_before(connection: duckdb.DuckDBPyConnection, moment: Moment) -> dict[tuple[str, str], int]:
@@ -194,31 +212,42 @@ def _counts_before(connection: duckdb.DuckDBPyConnection, moment: Moment) -> dic
     return {(component, table): int(count) for component, table, count in rows}
 
 
+def _load(connection: duckdb.DuckDBPyConnection, arrived: StagedTable, keeping: Keeping) -> None:
+    """Make the temporary tables `incoming`, documents, and `touched`, ids of those and of what is gone, of a batch."""
+    keeping.load(connection, arrived.incoming)
+    connection.execute("create or replace temp table touched as select id from incoming")
+    if arrived.deleted_ids:
+        connection.execute("insert into touched select unnest($ids)", {"ids": list(arrived.deleted_ids)})
+
+
+def _load_waiting(connection: duckdb.DuckDBPyConnection, number: int, table: TableRef) -> None:
+    """Make the same two tables of what waits: of each document the newest version."""
+    kind = revision_table(table.component, table.name)
+    connection.execute(
+        f"""create or replace temp table touched as
+        select id, max(revision_no) as revision_no from {staged_name(kind)}
+        where deployment_no = $n and component = $component and table_name = $table group by id""",
+        {"n": number, "component": table.component, "table": table.name},
+    )
+    columns = ", ".join(f"s.{name}" for name in stored_columns(kind))
+    connection.execute(
+        f"""create or replace temp table incoming as
+        select s.id, {columns} from {staged_name(kind)} as s join touched as t on t.revision_no = s.revision_no
+        where not s.deleted"""
+    )
+
+
 def _promote_table(
     connection: duckdb.DuckDBPyConnection, moment: Moment, table: TableRef, *, is_whole: bool, before: int
 ) -> tuple[TableCoverage, list[DriftCount]]:
-    kind = revision_table(table.component, table.name)
-    place = {"n": moment.deployment_no, "component": table.component, "table": table.name}
-    connection.execute(
-        f"""create or replace temp table newest as
-        select s.* from {staged_name(kind)} as s
-        where s.revision_no in (
-            select max(t.revision_no) from {staged_name(kind)} as t
-            where t.deployment_no = $n and t.component = $component and t.table_name = $table
-            group by t.id)""",
-        place,
-    )
-    row = connection.execute("select count(*), count(*) filter (where not deleted) from newest").fetchone()
-    assert row is not None
-    waiting, living = row
-    if not waiting and not is_whole:
+    """Compare `incoming` and `touched` with what was in force."""
+    row = connection.execute("select count(*) from touched").fetchone()
+    if not is_whole and row == (0,):
         return TableCoverage(table, "collected", before), []
-    load_nothing(connection, kind)
-    connection.execute(
-        f"insert into incoming by name select id, {', '.join(stored_columns(kind))} from newest where not deleted"
-    )
-    unknown = unknown_statuses(connection, table, kind)
+    living = connection.execute("select count(*) from incoming").fetchone()
+    assert living is not None
+    unknown = unknown_statuses(connection, table, revision_table(table.component, table.name))
     later = catalog.next_covering(connection, moment.deployment_no, moment.as_of_ns, table)
-    changes = append_differences(connection, table, moment, next_snapshot=later, among=None if is_whole else "newest")
-    documents = living if is_whole else before + changes.added - changes.removed
+    changes = append_differences(connection, table, moment, next_snapshot=later, among=None if is_whole else "touched")
+    documents = living[0] if is_whole else before + changes.added - changes.removed
     return TableCoverage(table, "collected", documents, *changes), unknown

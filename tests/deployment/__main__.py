@@ -36,12 +36,17 @@ def main() -> int:
         signal.signal(number, lambda *_: stop.set())
     with deployment:
         if args.key_file:
-            _write(args.key_file, _variables(deployment))
+            write_keys(deployment, args.key_file)
         if args.port_file:
             _write(args.port_file, deployment.url.rpartition(":")[2])
         print(deployment.url, flush=True)
         stop.wait()
     return 0
+
+
+def write_keys(deployment: Deployment, path: Path) -> None:
+    """Write where a deployment is and its keys, for its owner alone."""
+    _write(path, _variables(deployment))
 
 
 def _variables(deployment: Deployment) -> str:

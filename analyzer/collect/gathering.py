@@ -1,0 +1,142 @@
+"""Pages of a live read that are not in the store yet: the newest change of each document, checked and spooled to files.
+
+Changes are first gathered as they come, a few thousand at a time, and of one document only the newest is taken on; then
+they are checked and written to files, one a table, which the store loads at once. Spools hold text: they lie in private
+temporary folders and are gone as soon as they are kept.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Self
+
+from analyzer import clock
+from analyzer.convex.documents import Screening
+from analyzer.model import DriftCount, TableRef
+from analyzer.sources.live_pages import Change, Page, TableName
+from analyzer.store import Batch, IncomingTable, StagedTable
+from analyzer.store.columns import shape
+
+CHUNK_DOCUMENTS = 8_192  # held as objects; a hundred times that would fill the memory
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Pages as they came: of each document the newest change only."""
+
+    newest: dict[TableName, dict[str, Change]] = field(default_factory=dict)
+    truncates: dict[TableName, None] = field(default_factory=dict)
+    is_fresh: bool = False
+    cursor: str | None = None
+
+    @property
+    def documents(self) -> int:
+        """How many documents it holds, those that are gone included."""
+        return sum(map(len, self.newest.values()))
+
+    def add(self, page: Page) -> None:
+        """Take one page on."""
+        if page.is_fresh:
+            self.newest, self.truncates, self.is_fresh = {}, {}, True
+        for place in page.truncates:
+            self.newest.pop(place, None)
+            self.truncates[place] = None
+        for place, run in groupby(page.values, key=itemgetter(0, 1)):
+            self.newest.setdefault(place, {}).update((change.id, change) for change in run)
+        self.cursor = page.next_cursor
+
+
+class Spool:
+    """Chunks checked and written to files, no document twice. Use as a context manager."""
+
+    def __init__(self, origin: str, *, keep_text: bool) -> None:
+        self.documents = 0
+        self.can_be_kept = False  # holds pages, and each of them whole
+        self._origin, self._keep_text = origin, keep_text
+        self._since_s = clock.monotonic_s()
+        self._stack = ExitStack()
+        self._folder: Path | None = None  # made when it is needed
+        self._tables: dict[TableName, _Table] = {}
+        self._truncates: dict[TableName, None] = {}
+        self._is_fresh = False
+        self._cursor: str | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for table in self._tables.values():
+            table.screening.__exit__()
+        self._stack.close()
+
+    @property
+    def age_s(self) -> float:
+        """How long its first page has been waiting, at most."""
+        return clock.monotonic_s() - self._since_s
+
+    def clashes(self, chunk: Chunk) -> bool:
+        """Tell whether it has to be kept before a chunk: the chunk changes or empties what is in it."""
+        if not self._tables.keys().isdisjoint(chunk.truncates):
+            return True
+        return any(
+            place in self._tables and not self._tables[place].ids.isdisjoint(changes)
+            for place, changes in chunk.newest.items()
+        )
+
+    def add(self, chunk: Chunk) -> None:
+        """Check a chunk and write it to the files.
+
+        raises  SourceInvalid for a document that is none
+        """
+        self.can_be_kept = False
+        self._is_fresh = self._is_fresh or chunk.is_fresh
+        self._truncates |= chunk.truncates
+        for place, changes in sorted(chunk.newest.items()):
+            table = self._tables.get(place) or self._open(place)
+            table.screening.add_documents([c.document for c in changes.values() if c.document is not None])
+            table.gone += [c.id for c in changes.values() if c.document is None]
+            table.ids.update(changes)
+            self.documents += len(changes)
+        self._cursor = chunk.cursor
+        self.can_be_kept = True
+
+    def batch(self) -> Batch:
+        """Return everything as the store takes it; nothing can be added any more."""
+        tables: list[StagedTable] = []
+        drift: list[DriftCount] = []
+        for place, table in sorted(self._tables.items()):
+            table.screening.__exit__()
+            found = table.screening.result()
+            drift += found.drift
+            incoming = IncomingTable(TableRef(*place), found.documents, found.spool, found.extras, self._where(place))
+            tables.append(StagedTable(incoming, table.gone))
+        truncates = [TableRef(*place) for place in self._truncates]
+        return Batch(tables, self._cursor, self._is_fresh, truncates, drift)
+
+    def _open(self, place: TableName) -> _Table:
+        if self._folder is None:
+            self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="analyzer-")))
+        folder = self._folder / str(len(self._tables))  # table names are not file names
+        folder.mkdir(mode=0o700)
+        screening = Screening(
+            TableRef(*place), shape(*place), where=self._where(place), spool_dir=folder, keep_text=self._keep_text
+        )
+        self._tables[place] = _Table(screening)
+        return self._tables[place]
+
+    def _where(self, place: TableName) -> str:
+        return f"{self._origin}: {'/'.join(part for part in place if part)}"
+
+
+@dataclass(slots=True)
+class _Table:
+    """What a spool holds of one table."""
+
+    screening: Screening
+    ids: set[str] = field(default_factory=set)
+    gone: list[str] = field(default_factory=list)
