@@ -1,19 +1,24 @@
 """A stand-in deployment full of documents that answers as fast as a socket can: `python -m benchmarks.live_server`.
 
 Each answer with documents is made once and then remembered, so that what is measured is who reads and not who serves.
-It prints its URL as soon as it listens. A line `change N` on its input changes N messages, a line `wait S` lets every
-request take S seconds; each is answered by a line. It ends when its input does.
+It prints its URL as soon as it listens. A line `change N` on its input changes N messages, `wait S` lets every request
+take S seconds, `pages` tells how many pages were asked for since it was asked last; each is answered by a line. It ends
+when its input does.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import generate
-from tests.deployment import Clock, Deployment
+import orjson
+
+from benchmarks.generate import START_MS
+from tests.deployment import Clock, Deployment, Execution
 from tests.deployment.__main__ import write_keys
 from tests.deployment.wire import Request, Response, json_response
 
@@ -39,7 +44,10 @@ class Remembering(Deployment):
     def handle(self, request: Request) -> Response:
         if not request.path.startswith(PAGES):
             return super().handle(request)
-        if any(not name.startswith("_system/") for name in request.functions()):
+        if own := [name for name in request.functions() if not name.startswith("_system/")]:
+            self.record(
+                Execution(path=own[0], kind="Query", execution_s=0.9, error="Too many documents read", at_s=0.0)
+            )
             return TOO_MANY
         asked = (request.path, request.body, *sorted(request.query.items()), request.headers.get("authorization"))
         if asked not in self._answers:
@@ -57,26 +65,40 @@ class Remembering(Deployment):
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.live_server", description=(__doc__ or "").split(":")[0])
-    parser.add_argument("--messages", type=int, required=True)
+    parser.add_argument("--export", type=Path, required=True, help="the ZIP whose documents it has")
     parser.add_argument("--key-file", type=Path, required=True, help="URL and keys are written here, mode 0600")
     parser.add_argument("--without-sync", action="store_true", help="an older version, which has no data sync")
     args = parser.parse_args()
     absent = {"/api/v1/data/sync"} if args.without_sync else set()
-    deployment = Remembering(clock=Clock(generate.START_MS + 1000), kind="prod", absent=absent)
-    for table, documents in generate.tables(args.messages).items():
+    deployment = Remembering(clock=Clock(START_MS + 1000), kind="prod", absent=absent)
+    for table, documents in _documents(args.export):
         deployment.load({table: documents})
     with deployment:
         write_keys(deployment, args.key_file)
         print(deployment.url, flush=True)
         for line in sys.stdin:
             verb, _, figure = line.strip().partition(" ")
+            answer = "done"
             if verb == "change":
                 deployment.change(int(figure))
             elif verb == "wait":
                 deployment.faults.clear()
                 deployment.faults.latency(float(figure))
-            print("done", flush=True)
+            elif verb == "pages":
+                answer = str(sum(noted.path in PAGES[:3] for noted in deployment.requests))
+                deployment.requests.clear()
+            print(answer, flush=True)
     return 0
+
+
+def _documents(export: Path) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+    """Yield the tables of an export, each with its documents."""
+    with zipfile.ZipFile(export) as archive:
+        for name in archive.namelist():
+            table, _, file = name.partition("/")
+            if file == "documents.jsonl" and not table.startswith("_"):
+                with archive.open(name) as lines:
+                    yield table, map(orjson.loads, lines)
 
 
 if __name__ == "__main__":

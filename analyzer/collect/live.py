@@ -71,7 +71,7 @@ def collect_live(source: LiveSource, store_path: Path, options: LiveOptions | No
 
 @contextmanager
 def _no_cycles_sought() -> Iterator[None]:
-    """Keep Python from looking for cycles among millions of parsed values, where there are none: a third of the time."""
+    """Keep Python from looking for cycles among millions of parsed values, which have none: a third of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
