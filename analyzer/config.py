@@ -62,6 +62,7 @@ class DeploymentSettings:
 
     purge: bool = False  # test leftovers may be deleted although it counts as production
     unattended: bool = False  # `purge run` may do so without a person, on dev and preview
+    pause: bool = False  # `purge apply --pause` may pause it although it counts as production
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Settings:
     rule_files: tuple[Path, ...] = ()  # the user's own artifact rules
     deployments: Mapping[str, DeploymentSettings] = field(default_factory=dict)  # by name
     ignored_edges: tuple[str, ...] = ()  # "table.field": references that a purge may leave dangling
+    scrubbed_edges: tuple[str, ...] = ()  # the same: references that a purge may take out of documents that stay
     config_file: Path | None = None  # where the file was found
 
 
@@ -217,6 +219,13 @@ def _edges(value: object) -> tuple[str, ...]:
     return names
 
 
+def _plain_edges(value: object) -> tuple[str, ...]:
+    names = _edges(value)
+    if not all(re.fullmatch(r"[^.\[\]]+\.[^.\[\]]+(\[\])?", name) for name in names):
+        raise ValueError('a list of references, each "table.field", or "table.field[]" for an array of ids')
+    return names
+
+
 def _types(value: object) -> tuple[DeploymentType, ...]:
     names = _texts(value)
     if not set(names) <= set(TOLERABLE_TYPES):
@@ -238,9 +247,9 @@ SECTION_KEYS: Mapping[str, Mapping[str, Check]] = {
     "flags": {"names": _texts},
     "functions": dict.fromkeys(FunctionNames.__dataclass_fields__, _text),
     "rules": {"files": _texts},
-    "purge": {"ignore_edges": _edges},
+    "purge": {"ignore_edges": _edges, "scrub_edges": _plain_edges},
 }
-DEPLOYMENT_KEYS: Mapping[str, Check] = {"purge": _flag, "unattended": _flag}
+DEPLOYMENT_KEYS: Mapping[str, Check] = {"purge": _flag, "unattended": _flag, "pause": _flag}
 POLICY_KEYS: Mapping[str, Check] = {
     "window": _duration_ms,
     "max_error_rate": _share,
@@ -274,6 +283,7 @@ class _Reader:
             rule_files=tuple(self._relative(name) for name in read["rules"].get("files", ())),
             deployments=self._deployments(self._table("deployments", table.get("deployments", {}))),
             ignored_edges=read["purge"].get("ignore_edges", ()),
+            scrubbed_edges=read["purge"].get("scrub_edges", ()),
             config_file=self._path,
         )
         known = (*policies.BUILT_IN, *settings.policies)

@@ -64,7 +64,7 @@ def plan(
     refers to it, and while anything in it is younger than --idle. Exit code 0, also when there is nothing to do.
     """
     from analyzer.flows import purge as flow
-    from analyzer.purge import facts, guards, plan_file
+    from analyzer.purge import checks, facts, plan_file
     from analyzer.report import purge_text
 
     judged = purging.judged(settings, given)
@@ -97,7 +97,7 @@ def plan(
         return EXIT_OK
     caps = facts.caps_for(purging.deployment_type(found))
     shares = [(table, total.share) for table, total in found.totals.items()]
-    output.write(purge_text.plan_text(data, guards.warnings(found, caps, shares), full=full))
+    output.write(purge_text.plan_text(data, checks.warnings(found, caps, shares), full=full))
     if path is not None:
         output.narrate(f"written to {path}" + ("" if found.rehearsal else f"; then: analyzer purge apply {path}"))
     return EXIT_OK

@@ -57,6 +57,7 @@ def applying(command: Any) -> Any:
     """Add the options of an apply."""
     for decorate in (
         click.option("--max-runtime", "max_runtime_ms", type=options.DURATION, help="Stop after this; go on later."),
+        click.option("--pause", is_flag=True, help="Keep the app from running while documents go; see above."),
         click.option("--max-share", type=click.FloatRange(0, 100), metavar="PERCENT", help="Largest share of a table."),
         click.option("--max-docs", type=click.IntRange(min=1), help="Most documents; 500, on dev 5,000."),
         click.option("--approved-by", metavar="NAME", help="Who reviewed the plan; kept in the receipt."),
@@ -85,8 +86,11 @@ def judged(settings: Settings, given: dict[str, Any]) -> Judged:
         tasks=given["tasks"],
         rules=given["rule_ids"],
         excluded=frozenset(given["excluded"]),
-        ignored=frozenset(settings.ignored_edges),
+        ignored=found.edges_with("ignore") | set(settings.ignored_edges),
+        scrubbed=found.edges_with("scrub") | set(settings.scrubbed_edges),
     )
+    if both := sorted(choice.ignored & choice.scrubbed):
+        raise UsageError(f"{both[0]} is to be ignored and to be scrubbed", hint="keep one of the two policies")
     return Judged(found, internal_lists(settings), choice)
 
 
@@ -117,7 +121,9 @@ def consent(settings: Settings, deployment: str) -> Consent:
     from analyzer.purge.facts import Consent
 
     named = settings.deployments.get(deployment)
-    return Consent(bool(named and named.purge), bool(named and named.unattended))
+    if named is None:
+        return Consent()
+    return Consent(is_named=named.purge, is_unattended=named.unattended, is_pausable=named.pause)
 
 
 def order(settings: Settings, found: Plan, path: Path, given: dict[str, Any]) -> Order:
@@ -144,6 +150,7 @@ def order(settings: Settings, found: Plan, path: Path, given: dict[str, Any]) ->
         reason=given["reason"],
         approved_by=given["approved_by"],
         backup=given["backup"],
+        pauses=given["pause"],
         pace=Pace(
             stop_file=path.with_name(f"{path.stem}.stop"),
             max_runtime_s=None if runtime_ms is None else runtime_ms / 1000,

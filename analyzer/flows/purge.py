@@ -17,12 +17,12 @@ from analyzer.convex.connection import Connection
 from analyzer.convex.function_names import DEFAULT_NAMES, FunctionNames
 from analyzer.errors import SourceError
 from analyzer.purge import backup as backups
-from analyzer.purge import files, guards, ledger, live, receipt
+from analyzer.purge import checks, files, guards, ledger, live, pause, receipt
 from analyzer.purge.apply import Pace, Run, settle
 from analyzer.purge.facts import Caps, Consent, Facts
 from analyzer.purge.ledger import Ledger, State
 from analyzer.purge.plan import Judged, make, rehearse
-from analyzer.purge.plan_file import Plan, Planned
+from analyzer.purge.plan_file import Plan, Planned, PlannedGroup, Scrub
 from analyzer.purge.verify import verify
 from analyzer.purge.writes import Deleting, Executor, Pretending
 from analyzer.rules import fingerprints
@@ -45,6 +45,7 @@ class Order:
     backup: Path | None = None  # default: beside the plan
     is_dry_run: bool = False
     is_unattended: bool = False
+    pauses: bool = False  # keep the app from running while documents go
     pace: Pace = field(default_factory=Pace)
     names: FunctionNames = DEFAULT_NAMES
     narrate: Callable[[str], None] = lambda _: None
@@ -136,9 +137,9 @@ class _Apply:
 
     def receipt(self) -> dict[str, Any]:
         lost = self._settled()
-        self._guard()
+        documents = self._guard()
         if not self.order.is_dry_run:
-            guards.check_confirmation(self.plan, self.order.confirm(self.plan))
+            checks.check_confirmation(self.plan, self.order.confirm(self.plan))
         executor: Executor = Pretending() if self.order.is_dry_run else Deleting(self.client)
         left = frozenset(d.id for d in self.plan.documents if d.id not in self.state.deleted)
         targets = frozenset(document.id for document in self.plan.documents)
@@ -151,34 +152,53 @@ class _Apply:
                 dry_run=self.order.is_dry_run,
                 server_ms=self.started_ms,
             )
-            run = Run(self.client, self.plan, watch, self.book, executor, self.order.pace, lost)
+            run = Run(self.client, self.plan, watch, self.book, executor, self.order.pace, lost, documents)
             groups = run.survey()
             if executor.is_real:
-                self._back_up([document for group in groups for document in group.documents])
+                self._back_up(groups, documents)
             self.health_before = self._health()
-            run.go(groups)
+            run.may_go_on()
+            with self._barrier(run):
+                run.go(groups)
             self.book.finish()
         return self._written(watch)
 
     def _settled(self) -> set[str]:
-        """Find out what an earlier apply did last."""
-        if not self.state.unsettled or self.book.path is None:
+        """Find out what an earlier apply did last, and let the app run again if that one paused it."""
+        if not (self.state.unsettled or self.state.paused_by) or self.book.path is None or not self._is_the_one():
             return set()
         with self.book:
+            pause.recover(self.client, self.book, self.order.narrate)
             return settle(self.client, self.plan, self.book, self.order.pace.settle_s)
 
-    def _guard(self) -> None:
+    def _is_the_one(self) -> bool:
+        connection = self.source.connection
+        return (connection.deployment.name, connection.target.origin) == (self.plan.deployment, self.plan.origin)
+
+    @contextlib.contextmanager
+    def _barrier(self, run: Run) -> Iterator[None]:
+        if not self.order.pauses or self.order.is_dry_run:
+            yield
+            return
+        with pause.paused(self.client, self.book, self.order.narrate):
+            run.is_paused = True
+            yield
+
+    def _guard(self) -> dict[str, live.Found | None]:
+        """Let the guards look; returns the documents as they were read for that."""
         connection, plan = self.source.connection, self.plan
         # Who it is comes first: nothing is asked about documents of a deployment that is another one.
         tables: dict[str, str] = {}
         counts: dict[str, int] = {}
         documents: dict[str, live.Found | None] = {}
-        if (connection.deployment.name, connection.target.origin) == (plan.deployment, plan.origin):
+        state = "running"
+        if self._is_the_one():
             tables = live.table_mapping(self.client)
             known = sorted({d.table for d in plan.documents} & set(tables.values()))
             counts = {table: live.table_count(self.client, table) for table in known}
             left = [(d.table, d.id) for d in plan.documents if d.id not in self.state.deleted]
-            documents = live.read_documents(self.client, left)
+            documents = live.read_documents(self.client, left + [(s.table, s.id) for s in plan.scrubs])
+            state = pause.state(self.client) if self.order.pauses or plan.scrubs else state
         guards.check_all(
             Facts(
                 plan=plan,
@@ -196,35 +216,43 @@ class _Apply:
                 is_used=self.state.is_finished,
                 has_stop_file=bool(self.order.pace.stop_file and self.order.pace.stop_file.exists()),
                 is_unattended=self.order.is_unattended,
+                pauses=self.order.pauses,
+                state=state,
             )
         )
+        return documents
 
-    def _back_up(self, documents: Sequence[Planned]) -> None:
-        """Write the backup, or prove the one that an earlier apply wrote: it must hold all that is left."""
+    def _back_up(self, groups: Sequence[PlannedGroup], found: Mapping[str, live.Found | None]) -> None:
+        """Write the backup, or prove the one that an earlier apply wrote: it must hold all that is left.
+
+        found  as read a moment ago: each is the planned one by its hash, or none is written
+        """
+        documents = [document for group in groups for document in group.documents]
+        scrubs = [scrub for group in groups for scrub in group.scrubs]
         noted = self.state.backup
         path = Path(noted["path"]) if noted else self._backup_path()
         if noted or path.exists():
-            self._adopt(path, documents)
+            self._adopt(path, [*documents, *scrubs])
         elif documents:
-            found = live.read_documents(self.client, [(document.table, document.id) for document in documents])
-            proven = backups.write(path, self.plan, documents, found)
+            proven = backups.write(path, self.plan, documents, found, scrubs)
             self.book.backup(str(proven.path), proven.sha256, proven.documents)
             self.order.narrate(f"backup of {proven.documents} documents proven: {path.name}")
 
     def _backup_path(self) -> Path:
         return (self.order.backup or self.path.with_name(f"{self.path.stem}.backup.zip")).resolve()
 
-    def _adopt(self, path: Path, documents: Sequence[Planned]) -> None:
+    def _adopt(self, path: Path, documents: Sequence[Planned | Scrub]) -> None:
         """Go on with a backup that is there: of this plan, as it was noted, and with all that is left."""
         told = backups.manifest(path)
         if told.get("plan_hash") != self.plan.hash:
             raise backups.refused(f"{path.name} not to exist", "one of another plan")
-        held = told["documents"]
+        held, changed = told["documents"], told["scrubbed"]
         wanted = [document for document in self.plan.documents if document.id in held]
         noted = self.state.backup
         sha256 = noted["sha256"] if noted else files.sha256(path)
-        backups.prove(backups.Backup(path, sha256, noted["documents"] if noted else len(held)), wanted)
-        if missing := [document.id for document in documents if document.id not in held]:
+        scrubs = [scrub for scrub in self.plan.scrubs if scrub.id in changed]
+        backups.prove(backups.Backup(path, sha256, noted["documents"] if noted else len(held)), wanted, scrubs)
+        if missing := [document.id for document in documents if document.id not in {*held, *changed}]:
             raise backups.refused("every document that is left", f"{len(missing)} that it does not hold")
         if not noted:
             self.book.backup(str(path), sha256, len(held))
@@ -236,7 +264,10 @@ class _Apply:
         verdict = None
         if not order.is_dry_run:
             ignored = self.plan.selection.get("ignored", ())
-            verdict = verify(self.source, deleted, ignored=ignored, watch=watch, since_ms=state.server_ms)
+            changed = {id_ for id_, step in state.scrubs.items() if step != "not done"}
+            verdict = verify(
+                self.source, deleted, ignored=ignored, watch=watch, since_ms=state.server_ms, changed=changed
+            )
         noted = state.backup
         made = receipt.make(
             id=f"{self.plan.hash[:12]}-{self.plan.nonce[:6]}",
@@ -261,10 +292,15 @@ class _Apply:
             tables=dict(self.plan.tables),
             ignored=list(self.plan.selection.get("ignored", ())),
             dry_run=order.is_dry_run,
+            scrubbed=[self._scrubbed(scrub) for scrub in self.plan.scrubs if state.scrubs.get(scrub.id) == "done"],
+            paused_by=state.was_paused_by,
         )
         if not order.is_dry_run:
             receipt.write(made, receipt.path_of(self.path))
         return made
+
+    def _scrubbed(self, scrub: Scrub) -> dict[str, Any]:
+        return asdict(scrub) | {"fields": list(scrub.fields), "targets": list(scrub.targets)}
 
     def _health(self) -> Any:
         """Return what the deployment says of its health; None where it does not."""

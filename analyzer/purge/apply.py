@@ -7,7 +7,7 @@ the platform's can close this gap but pausing the deployment.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,11 +15,12 @@ from pathlib import Path
 from analyzer import clock
 from analyzer.convex.client import Client
 from analyzer.errors import AccessDenied, FunctionFailed, OutcomeUnknown, ServerRefused, SourceError, SourceUnreachable
-from analyzer.purge import guards
+from analyzer.purge import checks, guards
 from analyzer.purge.ledger import Ledger
 from analyzer.purge.live import Found, Watch, read_documents
 from analyzer.purge.plan_file import Plan, Planned, PlannedGroup
 from analyzer.purge.rates import function_errors, has_risen
+from analyzer.purge.scrubbing import Scrubber
 from analyzer.purge.writes import Executor
 
 BATCH_DOCUMENTS = 1_000  # comfortable for the platform, whose own limits differ by version
@@ -73,16 +74,31 @@ class Run:
     executor: Executor
     pace: Pace = field(default_factory=Pace)
     lost: set[str] = field(default_factory=set)  # ids in calls whose answer was lost
+    known: Mapping[str, Found | None] | None = None  # what was read a moment ago, for the survey
+    is_paused: bool = False  # the app does not run: that its functions fail says nothing
+    found: Mapping[str, Found | None] = field(default_factory=dict)  # as read just now
     _size: int = BATCH_DOCUMENTS
     _failures: int = 0
     _started_s: float = 0.0
     _rate_s: float = 0.0
 
+    @property
+    def scrubber(self) -> Scrubber:
+        """Return who changes documents that stay."""
+        return Scrubber(self.client, self.ledger, self.executor)
+
     def survey(self) -> list[PlannedGroup]:
-        """Look at every group once, and let those stay that are not as planned; returns the others."""
+        """Look at every group once, and let those stay that are not as planned; returns the others in their order.
+
+        A group for which a document that stays was changed already is left to `go`: it may have to be changed back.
+        """
         state = self.ledger.state
-        waiting = [group for group in self.plan.groups if group.root not in state.skipped]
-        return self._checked([group for group in waiting if self._left(group).documents])
+        waiting = [
+            group for group in self.plan.groups if group.root not in state.skipped and self._left(group).documents
+        ]
+        begun = [group for group in waiting if self.scrubber.is_begun(group)]
+        roots = {group.root for group in [*begun, *self._checked([group for group in waiting if group not in begun])]}
+        return [group for group in waiting if group.root in roots]
 
     def go(self, groups: Sequence[PlannedGroup]) -> None:
         """Delete groups in their order.
@@ -94,8 +110,8 @@ class Run:
         self._started_s = self._rate_s = clock.monotonic_s()
         queue = deque(groups)
         while queue:
-            self._may_go_on()
-            accepted = self._checked(self._take(queue))
+            self.may_go_on()
+            accepted = self._scrubbed(self._checked(self._take(queue)))
             if accepted and not self._delete(accepted):
                 queue.extendleft(reversed(accepted))
             elif accepted and self._left(accepted[-1]).documents:
@@ -125,6 +141,7 @@ class Run:
     def _checked(self, groups: Sequence[PlannedGroup]) -> list[PlannedGroup]:
         """Read groups and everything that refers to them again; returns those that may go, the others are skipped."""
         found = self._read(groups)
+        self.found = found
         references = self.watch.references()
         state = self.ledger.state
         going = set(state.deleted)
@@ -136,12 +153,25 @@ class Run:
                 going |= ids
                 continue
             ignored = self.plan.selection.get("ignored", ())
-            problem = guards.group_problem(group, found, references, going, ignored)
+            self.scrubber.settle(group, found)
+            problem = checks.group_problem(group, found, references, going, ignored, scrubbed=self.scrubber.done())
             if problem:
                 partly = ", after a part of the group was deleted" if self._is_partly_gone(group) else ""
+                if not partly:
+                    self.scrubber.put_back(group)
                 self.ledger.skip(group.root, problem + partly)
             elif ids:
                 going |= ids
+                accepted.append(group)
+        return accepted
+
+    def _scrubbed(self, groups: Sequence[PlannedGroup]) -> list[PlannedGroup]:
+        """Take references to groups out of documents that stay; returns the groups for which that could be done."""
+        accepted = []
+        for group in groups:
+            if problem := self.scrubber.take_out(group, self.found):
+                self.ledger.skip(group.root, problem)
+            else:
                 accepted.append(group)
         return accepted
 
@@ -154,6 +184,7 @@ class Run:
         wanted = {(document.table, document.id) for group in left for document in group.documents}
         deleted = self.ledger.state.deleted
         wanted |= {(e.table, e.id) for group in left for e in group.evidence if e.id not in deleted}
+        wanted |= {(scrub.table, scrub.id) for group in left for scrub in group.scrubs}
         with ThreadPoolExecutor(1) as pool:
             reading = pool.submit(read_documents, self.client, sorted(wanted))
             self.watch.refresh()
@@ -201,7 +232,7 @@ class Run:
         if self._failures >= MOST_FAILURES:
             raise error
 
-    def _may_go_on(self) -> None:
+    def may_go_on(self) -> None:
         """Stop where somebody asked for it, time is up, or the app suffers.
 
         raises  GuardRefused
@@ -212,6 +243,8 @@ class Run:
             raise guards.refused("stop file", "no stop file", str(pace.stop_file.name), done)
         if pace.max_runtime_s is not None and now_s - self._started_s > pace.max_runtime_s:
             raise guards.refused("runtime", f"at most {pace.max_runtime_s:g} s", "more", done)
+        if self.is_paused:
+            return
         if self._rate_s == self._started_s or now_s - self._rate_s >= RATE_EVERY_S:
             self._rate_s = now_s
             now = function_errors(self.client)

@@ -20,9 +20,10 @@ from analyzer.convex.archive_writer import UNIFORM, ZIP_EPOCH
 from analyzer.errors import GuardRefused
 from analyzer.purge import files
 from analyzer.purge.live import Found
-from analyzer.purge.plan_file import Plan, Planned, canonical
+from analyzer.purge.plan_file import Plan, Planned, Scrub, canonical
 
 PREFIX = "_purged_"
+SCRUBBED = "_scrubbed_"  # documents that are not deleted, but lose references
 MANIFEST = "manifest.json"
 SCHEMA = "backup/1"
 UNREADABLE = (*BROKEN_ZIP, TypeError, AttributeError)  # what reading something else than a backup may raise
@@ -37,27 +38,34 @@ class Backup:
     documents: int
 
 
-def write(path: Path, plan: Plan, documents: Sequence[Planned], found: Mapping[str, Found | None]) -> Backup:
+def write(
+    path: Path,
+    plan: Plan,
+    documents: Sequence[Planned],
+    found: Mapping[str, Found | None],
+    scrubs: Sequence[Scrub] = (),
+) -> Backup:
     """Write the documents, wait until they are on the disk, open the file again and prove it.
 
     raises  GuardRefused when the file exists, a document is not the planned one, or the proof fails
     """
     lines: dict[str, list[bytes]] = {}
-    for document in documents:
-        item = found.get(document.id)
-        if item is None or item.sha256 != document.sha256:
-            raise refused("exactly the planned documents", f"{document.table} {document.id} otherwise")
-        lines.setdefault(document.table, []).append(item.line)
+    for prefix, wanted in ((PREFIX, documents), (SCRUBBED, scrubs)):
+        for document in wanted:
+            item = found.get(document.id)
+            if item is None or item.sha256 != document.sha256:
+                raise refused("exactly the planned documents", f"{document.table} {document.id} otherwise")
+            lines.setdefault(prefix + document.table, []).append(item.line)
     try:
-        files.create(path, _archive(plan, documents, lines))
+        files.create(path, _archive(plan, documents, scrubs, lines))
     except FileExistsError:
         raise refused(f"{path} not to exist", "it does") from None
     proven = Backup(path, files.sha256(path), len(documents))
-    prove(proven, documents)
+    prove(proven, documents, scrubs)
     return proven
 
 
-def prove(backup: Backup, documents: Sequence[Planned]) -> None:
+def prove(backup: Backup, documents: Sequence[Planned], scrubs: Sequence[Scrub] = ()) -> None:
     """Open a backup and compare it with what it must hold, document by document.
 
     raises  GuardRefused when it is missing, short or altered
@@ -65,32 +73,39 @@ def prove(backup: Backup, documents: Sequence[Planned]) -> None:
     try:
         if files.sha256(backup.path) != backup.sha256:
             raise refused("the file that was written", "an altered one")
-        held = {id_: (table, hashlib.sha256(line).hexdigest()) for id_, (table, line) in read(backup.path).items()}
+        held, changed = _hashes(backup.path, PREFIX), _hashes(backup.path, SCRUBBED)
     except FileNotFoundError:
         raise refused(f"{backup.path}", "no such file") from None
     except UNREADABLE as error:
         raise refused("a ZIP that can be read", f"{type(error).__name__}") from None
+    if changed != {scrub.id: (scrub.table, scrub.sha256) for scrub in scrubs}:
+        raise refused("each document as it was before it is changed", "others")
     wanted = {document.id: (document.table, document.sha256) for document in documents}
     if held != wanted or backup.documents != len(documents):
         missing = len(wanted.items() - held.items())
         raise refused(f"{len(wanted)} planned documents", f"{len(held)}, {missing} of the planned missing or altered")
 
 
-def read(path: Path) -> dict[str, tuple[str, bytes]]:
+def _hashes(path: Path, prefix: str) -> dict[str, tuple[str, str]]:
+    return {id_: (table, hashlib.sha256(line).hexdigest()) for id_, (table, line) in read(path, prefix).items()}
+
+
+def read(path: Path, prefix: str = PREFIX) -> dict[str, tuple[str, bytes]]:
     """Return (table, line of canonical JSON) of every document in a backup, by id.
 
+    prefix  PREFIX for the deleted ones, SCRUBBED for those that were only changed
     raises  one of UNREADABLE when it is none
     """
     found: dict[str, tuple[str, bytes]] = {}
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             folder, _, file = name.partition("/")
-            if folder.startswith(PREFIX) and file == "documents.jsonl":
+            if folder.startswith(prefix) and file == "documents.jsonl":
                 for line in _content(archive, name).split(b"\n")[:-1]:
                     id_ = json.loads(line)["_id"]
                     if id_ in found:
                         raise ValueError(f"{id_} twice")
-                    found[id_] = (folder.removeprefix(PREFIX), line)
+                    found[id_] = (folder.removeprefix(prefix), line)
     return found
 
 
@@ -123,7 +138,9 @@ def refused(wanted: str, found: str) -> GuardRefused:
     )
 
 
-def _archive(plan: Plan, documents: Sequence[Planned], lines: Mapping[str, Sequence[bytes]]) -> bytes:
+def _archive(
+    plan: Plan, documents: Sequence[Planned], scrubs: Sequence[Scrub], lines: Mapping[str, Sequence[bytes]]
+) -> bytes:
     numbers = {name: int(number) for number, name in plan.tables.items()}
     told = {
         "schema": SCHEMA,
@@ -131,15 +148,16 @@ def _archive(plan: Plan, documents: Sequence[Planned], lines: Mapping[str, Seque
         "origin": plan.origin,
         "plan_hash": plan.hash,
         "documents": {document.id: document.sha256 for document in documents},
-        "tables": {table: numbers[table] for table in sorted(lines)},
+        "scrubbed": {scrub.id: scrub.sha256 for scrub in scrubs},
+        "tables": {table: numbers[table] for table in sorted({document.table for document in documents})},
         "restore": "`analyzer purge restore RECEIPT`; no import takes this file for tables",
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         _add(archive, MANIFEST, canonical(told) + b"\n")
-        for table, own in sorted(lines.items()):
-            _add(archive, f"{PREFIX}{table}/documents.jsonl", b"".join(line + b"\n" for line in own))
-            _add(archive, f"{PREFIX}{table}/generated_schema.jsonl", UNIFORM)
+        for folder, own in sorted(lines.items()):
+            _add(archive, f"{folder}/documents.jsonl", b"".join(line + b"\n" for line in own))
+            _add(archive, f"{folder}/generated_schema.jsonl", UNIFORM)
     return buffer.getvalue()
 
 

@@ -31,6 +31,7 @@ class Consent:
 
     is_named: bool = False  # [deployments.NAME] purge = true
     is_unattended: bool = False  # [deployments.NAME] unattended = true
+    is_pausable: bool = False  # [deployments.NAME] pause = true
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Facts:
     powers: KeyPowers | None  # of the key that would delete; None: the server does not tell
     tables: Mapping[str, str]  # number -> name in the root, the platform's own with `_`
     counts: Mapping[str, int]  # documents by table
-    documents: Mapping[str, Found | None]  # planned documents as they are now
+    documents: Mapping[str, Found | None]  # planned documents as they are now, and those that would be changed
     deleted: Collection[str]  # ids that an earlier run of this plan deleted
     rules_hash: str
     now_ms: int  # local clock
@@ -52,6 +53,8 @@ class Facts:
     is_used: bool = False  # the plan was carried out
     has_stop_file: bool = False
     is_unattended: bool = False  # by `purge run`: nobody typed anything
+    pauses: bool = False  # it is to be paused meanwhile
+    state: str = "running"  # of the deployment, as it says
 
 
 def caps_for(type_: DeploymentType, documents: int | None = None, share: float | None = None) -> Caps:

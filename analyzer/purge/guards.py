@@ -1,4 +1,4 @@
-"""Everything that must be true before anything is deleted, in one list, and before each group, in another.
+"""Everything that must be true before the first change, in one list; `checks` has what must be true at other moments.
 
 A guard names itself, what it wants and what it found. Nothing here asks or changes anything: the facts are gathered by
 who calls, with requests that only read, and an absent fact is never consent.
@@ -6,20 +6,17 @@ who calls, with requests that only read, and an absent fact is never consent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from analyzer.convex import danger, ids
-from analyzer.convex.permissions import WRITE_DATA
+from analyzer.convex.permissions import PAUSE, UNPAUSE, WRITE_DATA
 from analyzer.errors import GuardRefused
-from analyzer.model import ROOT, DeploymentType, Snapshot
-from analyzer.purge.facts import Caps, Facts
-from analyzer.purge.live import Found
-from analyzer.purge.plan_file import SCHEMA, Plan, PlannedGroup
-from analyzer.purge.references import Reference
-from analyzer.units import age, count, percent, visible
+from analyzer.model import ROOT, DeploymentType
+from analyzer.purge.facts import Facts
+from analyzer.purge.plan_file import SCHEMA, Plan, Planned, Scrub
+from analyzer.units import count, percent, visible
 
-SNAPSHOT_LIFE_NS = 15 * 60 * 10**9
 SMALL_TABLE = 20  # documents: so few may all belong to tests without a rule having run wild
 PURGEABLE_TIERS = ("certain", "likely")
 
@@ -47,36 +44,6 @@ def check_all(facts: Facts) -> None:
 def refused(name: str, wants: str, found: str, hint: str = "nothing was changed") -> GuardRefused:
     """Return the error of a guard."""
     return GuardRefused(f"guard {name}: wanted {wants}, found {visible(found)}", hint=hint)
-
-
-# ---- before a plan ---------------------------------------------------------------------------------------------
-
-
-def check_coverage(snapshot: Snapshot) -> None:
-    """Refuse a view with holes: whoever refers to a document from an unread table is not seen.
-
-    raises  GuardRefused
-    """
-    holes = sorted(c.table.name for c in snapshot.coverage if c.status != "collected")
-    if holes or not snapshot.coverage:
-        found = f"no documents of {', '.join(holes)}" if holes else "no table at all"
-        raise refused("whole view", "every table collected", found, "collect everything, then plan again")
-
-
-def check_snapshot(snapshot: Snapshot, deployment: str, now_ns: int) -> None:
-    """Refuse a snapshot of another deployment, or one that is not fresh by the deployment's own clock.
-
-    raises  GuardRefused
-    """
-    if snapshot.deployment.name != deployment:
-        raise refused("deployment", f"a snapshot of {deployment}", f"one of {snapshot.deployment.name}")
-    age_ns = now_ns - snapshot.as_of_ns
-    if not -SNAPSHOT_LIFE_NS <= age_ns <= SNAPSHOT_LIFE_NS:
-        found = f"one that is {age(age_ns / 10**6)} old"
-        raise refused("snapshot age", "a snapshot of the last 15m", found, "`analyzer collect`, then plan again")
-
-
-# ---- before the first change -----------------------------------------------------------------------------------
 
 
 def _version(facts: Facts) -> str | None:
@@ -125,6 +92,23 @@ def _key(facts: Facts) -> str | None:
     return None if facts.powers.may(WRITE_DATA) and not facts.powers.is_read_only else "a key that may not"
 
 
+def _pause(facts: Facts) -> str | None:
+    if not facts.pauses:
+        return None
+    if danger.counts_as_production(facts.deployment.type) and not facts.consent.is_pausable:
+        return f"{facts.deployment.type} {facts.deployment.name}, whose people would be locked out"
+    if facts.powers is None or not (facts.powers.may(PAUSE) and facts.powers.may(UNPAUSE)):
+        return f"a key without {PAUSE} and {UNPAUSE}"
+    return None if facts.state in ("running", "paused") else f"one that is {facts.state}"
+
+
+def _scrub(facts: Facts) -> str | None:
+    is_paused = facts.pauses or facts.state == "paused"
+    if facts.plan.scrubs and not is_paused:
+        return f"{count(len(facts.plan.scrubs), 'document')} to be changed, and an app that may write to them meanwhile"
+    return None
+
+
 def _used(facts: Facts) -> str | None:
     return "one that was carried out" if facts.is_used else None
 
@@ -148,9 +132,13 @@ def _tiers(facts: Facts) -> str | None:
     return ", ".join(other) or None
 
 
+def _named_documents(plan: Plan) -> tuple[Planned | Scrub, ...]:
+    return (*plan.documents, *plan.scrubs)
+
+
 def _twice(facts: Facts) -> str | None:
     seen: set[str] = set()
-    for document in facts.plan.documents:
+    for document in _named_documents(facts.plan):
         if document.id in seen:
             return f"{document.id} twice"
         seen.add(document.id)
@@ -159,7 +147,7 @@ def _twice(facts: Facts) -> str | None:
 
 
 def _tables(facts: Facts) -> str | None:
-    for document in facts.plan.documents:
+    for document in _named_documents(facts.plan):
         try:
             number = ids.decode(document.id).table_number
         except ValueError as wrong:
@@ -180,7 +168,7 @@ def _mapping(facts: Facts) -> str | None:
 
 
 def _cap(facts: Facts) -> str | None:
-    found = len(facts.plan.documents)
+    found = len(facts.plan.documents) + len(facts.plan.scrubs)
     return f"{found:,}" if found > facts.caps.documents else None
 
 
@@ -194,11 +182,17 @@ def _shares(facts: Facts) -> str | None:
 
 
 def _whole_table(facts: Facts) -> str | None:
+    """A rule that ran wild shows in the tables it selects from, so those are never emptied, and on production none is.
+
+    Elsewhere a table of few documents may go whole when each only belongs to something that goes: a deployment on
+    which nothing but tests ran has such tables, and leaving one document in each would help nobody.
+    """
+    is_production = danger.counts_as_production(facts.deployment.type)
     roots = {group.root for group in facts.plan.groups}
     with_roots = {document.table for document in facts.plan.documents if document.id in roots}
     for table, share in shares(facts.plan, facts.counts, facts.deleted).items():
         size = sum(document.table == table for document in facts.plan.documents)
-        if share >= 1 and (table in with_roots or size > SMALL_TABLE):
+        if share >= 1 and (is_production or table in with_roots or size > SMALL_TABLE):
             return f"all {count(size, 'document')} of {table}"
     return None
 
@@ -234,6 +228,11 @@ def shares(plan: Plan, counts: Mapping[str, int], deleted: Collection[str]) -> d
 
 _PLAN_AGAIN = "make a new plan with `analyzer purge plan`; nothing was changed"
 _NAME_IT = "add `[deployments.NAME]` with `purge = true` to analyzer.toml if you mean it; nothing was changed"
+_LESS = "plan less, for example with --exclude ID; nothing was changed"
+_PAUSE_IT = (
+    "leave --pause out, or add `[deployments.NAME]` with `pause = true` and use a key that may; nothing was changed"
+)
+_BARRIER = "add --pause, or plan without [purge] scrub_edges; nothing was changed"
 _RUN = "use `purge plan` and `purge apply`, with a person who reads the plan; nothing was changed"
 GUARDS = (
     Guard("plan version", f"a plan of schema {SCHEMA}, made from the deployment", _version, _PLAN_AGAIN),
@@ -247,6 +246,8 @@ GUARDS = (
     Guard("production named", "a production deployment to be named in the configuration", _named, _NAME_IT),
     Guard("unattended", "a named dev or preview deployment with `unattended = true`", _unattended, _RUN),
     Guard("key", f"a key with {WRITE_DATA}", _key, "set ANALYZER_WRITE_KEY; nothing was changed"),
+    Guard("pause", "a deployment that may be paused", _pause, _PAUSE_IT),
+    Guard("scrub", "a paused deployment to change documents that stay", _scrub, _BARRIER),
     Guard("rules", "the rules, lists and marks that the plan was made with", _rules, _PLAN_AGAIN),
     Guard("tier", "certain and likely documents only", _tiers),
     Guard("id twice", "each id once", _twice),
@@ -254,64 +255,7 @@ GUARDS = (
     Guard("table mapping", "the tables that the plan was made with", _mapping, _PLAN_AGAIN),
     Guard("cap", "no more documents than the cap", _cap, "narrow the plan, or raise it with --max-docs"),
     Guard("share", "no larger share of a table than the cap", _shares, "narrow the plan, or raise it with --max-share"),
-    Guard("whole table", "something to be left of each table", _whole_table, "narrow the plan; nothing was changed"),
+    Guard("whole table", "something to be left of each table", _whole_table, _LESS),
     Guard("empty read", "the planned documents in the deployment", _reads, _PLAN_AGAIN),
     Guard("stop file", "no stop file beside the plan", _stop, "remove it to go on; nothing was changed"),
 )
-
-
-# ---- before each group -----------------------------------------------------------------------------------------
-
-
-def group_problem(
-    group: PlannedGroup,
-    found: Mapping[str, Found | None],
-    references: Iterable[Reference],
-    going: Collection[str],
-    ignored: Collection[str],
-) -> str | None:
-    """Return why a group cannot go now; None: it is as it was planned, and nothing that stays refers to it.
-
-    found       its documents and its evidence, read just now
-    references  to its members, from the whole deployment, just now
-    going       ids that go in the same transaction or are gone already
-    ignored     edges whose references may dangle
-    """
-    for document in group.documents:
-        item = found.get(document.id)
-        if item is None:
-            return f"{document.table} {document.id} is gone"
-        if item.sha256 != document.sha256:
-            return f"{document.table} {document.id} changed since the plan"
-    for evidence in group.evidence:
-        item = found.get(evidence.id)
-        if evidence.sha256 is not None and (item is None or item.sha256 != evidence.sha256):
-            return f"{evidence.table} {evidence.id}, the reason for it, changed since the plan"
-    members = {document.id for document in group.documents}
-    for reference in references:
-        is_ours = reference.id in members or reference.id in going
-        if reference.target in members and not is_ours and reference.edge not in ignored:
-            return f"{reference.edge} of {reference.id} refers to {reference.target}"
-    return None
-
-
-# ---- consent ---------------------------------------------------------------------------------------------------
-
-
-def check_confirmation(plan: Plan, typed: str | None) -> None:
-    """Refuse a confirmation that is not this plan's.
-
-    raises  GuardRefused
-    """
-    if typed is None or typed.strip() != plan.confirm:
-        found = "nothing" if not typed else "another text"
-        raise refused("confirmation", "this plan's confirmation, typed in full", found)
-
-
-def warnings(plan: Plan, caps: Caps, totals: Sequence[tuple[str, float]]) -> list[str]:
-    """Return what a reviewer should know that refuses nothing by itself."""
-    found = []
-    if len(plan.documents) > caps.documents:
-        found.append(f"{len(plan.documents):,} documents are more than the cap of {caps.documents:,}")
-    found += [f"{percent(share)} of {table} would go" for table, share in totals if share > caps.share]
-    return found

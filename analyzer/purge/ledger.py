@@ -5,7 +5,12 @@ backup  path, sha256, documents             it was written, opened again and pro
 intent  batch, ids                          these are about to be deleted, all or none
 call    batch                               the request leaves now
 outcome batch, result                       "deleted", "not done" (nothing happened), "unknown" (the answer was lost)
+scrub   id, step                            references of a document that stays: "intent" to take them out, "done", "not
+                                            done", "undo" (about to be put back), "undone"
 skip    root, reason                        a group stays
+pause   by                                  "us": the deployment is about to be paused; "others": it was already
+paused                                      it is, by us
+unpause                                     it runs again
 finish  deleted, skipped                    everything was settled: the plan is used
 """
 
@@ -23,6 +28,7 @@ from analyzer.errors import GuardRefused
 from analyzer.purge import files
 
 Result = Literal["deleted", "not done", "unknown"]
+Step = Literal["intent", "done", "not done", "undo", "undone"]
 
 
 @dataclass
@@ -35,7 +41,11 @@ class State:
     backup: Mapping[str, Any] | None = None
     deleted: dict[str, None] = field(default_factory=dict)  # ids, in order
     unsettled: dict[int, tuple[str, ...]] = field(default_factory=dict)  # batches whose outcome is not known
+    scrubs: dict[str, Step] = field(default_factory=dict)  # how far each document is whose references go
     skipped: dict[str, str] = field(default_factory=dict)  # root -> reason
+    paused_by: Literal["us", "others"] | None = None
+    is_pause_done: bool = False  # ours took effect for certain
+    was_paused_by: Literal["us", "others"] | None = None  # at any time
     is_finished: bool = False
     batches: int = 0
 
@@ -59,8 +69,17 @@ class State:
                 self.deleted |= dict.fromkeys(self.unsettled.pop(entry["batch"]))
             elif entry["result"] == "not done":
                 self.unsettled.pop(entry["batch"], None)
+        elif event == "scrub":
+            self.scrubs[entry["id"]] = entry["step"]
         elif event == "skip":
             self.skipped[entry["root"]] = entry["reason"]
+        elif event == "pause":
+            self.paused_by, self.is_pause_done = entry["by"], False
+            self.was_paused_by = entry["by"]
+        elif event == "paused":
+            self.is_pause_done = True
+        elif event == "unpause":
+            self.paused_by, self.is_pause_done = None, False
         elif event == "finish":
             self.is_finished = True
 
@@ -141,6 +160,22 @@ class Ledger:
     def outcome(self, batch: int, result: Result, **more: Any) -> None:
         """Note what became of a batch."""
         self._write("outcome", batch=batch, result=result, **more)
+
+    def scrub(self, id_: str, step: Step) -> None:
+        """Note how far the references of a document that stays are taken out, or put back."""
+        self._write("scrub", id=id_, step=step)
+
+    def pause(self, by: Literal["us", "others"]) -> None:
+        """Note that the deployment is about to be paused by us, or was found paused."""
+        self._write("pause", by=by)
+
+    def paused(self) -> None:
+        """Note that our pause took effect."""
+        self._write("paused")
+
+    def unpause(self) -> None:
+        """Note that the deployment runs."""
+        self._write("unpause")
 
     def skip(self, root: str, reason: str) -> None:
         """Note a group that stays."""

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from analyzer import clock, units
 from analyzer.analysis.artifacts import prepare
 from analyzer.convex import functions, ids
+from analyzer.convex.client import Client
 from analyzer.model import ROOT
-from analyzer.purge import guards, live, plan_file
-from analyzer.purge.plan_file import BlockedGroup, Evidence, Plan, Planned, PlannedGroup, TableTotal
+from analyzer.purge import checks, live, plan_file, scrub
+from analyzer.purge.plan_file import BlockedGroup, Evidence, Plan, Planned, PlannedGroup, Scrub, TableTotal
 from analyzer.purge.rates import function_errors
-from analyzer.purge.references import Reference
+from analyzer.purge.references import Reference, closed, of_document
 from analyzer.purge.select import NS_PER_MS, Blocked, Choice, Group, Selection, select
 from analyzer.rules import InternalLists, RuleSet, rules_hash
 from analyzer.sources.live import LiveSource
@@ -40,6 +41,7 @@ class _Asked:
     counts: Mapping[str, int]
     tables: Mapping[str, str]
     functions: Mapping[str, int] | None = None
+    scrubs: Mapping[str, tuple[Scrub, ...]] = field(default_factory=dict)  # by root
 
 
 NOTHING_ASKED = _Asked({}, {}, {}, {})
@@ -50,7 +52,7 @@ def rehearse(frame: Frame, judged: Judged) -> Plan:
 
     raises  GuardRefused when tables are missing that may hold references
     """
-    guards.check_coverage(frame.snapshot)
+    checks.check_coverage(frame.snapshot)
     prepare(frame, judged.rules, judged.lists)
     selection = select(frame, judged.rules, judged.choice)
     return _plan(frame, judged, selection, NOTHING_ASKED, origin=None)
@@ -64,8 +66,8 @@ def make(source: LiveSource, frame: Frame, judged: Judged) -> Plan:
     """
     client, snapshot = source.connection.client, frame.snapshot
     now_ns = functions.now_ns(client)
-    guards.check_coverage(snapshot)
-    guards.check_snapshot(snapshot, source.connection.deployment.name, now_ns)
+    checks.check_coverage(snapshot)
+    checks.check_snapshot(snapshot, source.connection.deployment.name, now_ns)
     prepare(frame, judged.rules, judged.lists)
     first = select(frame, judged.rules, judged.choice, at_ms=now_ns // NS_PER_MS)
     members = frozenset(member.id for group in first.groups for member in group.members)
@@ -82,7 +84,7 @@ def make(source: LiveSource, frame: Frame, judged: Judged) -> Plan:
     )
     asked, drifted = _ask(source, frame, selection, watch)
     if drifted:
-        selection = _without(selection, drifted)
+        selection = _without(selection, drifted, judged.choice)
     return _plan(frame, judged, selection, asked, origin=source.connection.target.origin)
 
 
@@ -108,6 +110,7 @@ def _ask(
             if not is_same:
                 fact = f"{member.table} {member.id} changed after the snapshot that it was judged by"
                 drifted.setdefault(group.root, Blocked(group.root, fact))
+    to_change = _scrubs(client, selection, drifted)
     reasons = _reasons(frame, selection.groups)
     evidence = live.read_documents(client, sorted(set(reasons.values())))
     tables = sorted({table for table, _ in wanted})
@@ -117,8 +120,41 @@ def _ask(
         counts={table: live.table_count(client, table) for table in tables},
         tables=mapping,
         functions=function_errors(client),
+        scrubs=to_change,
     )
     return asked, drifted
+
+
+def _scrubs(client: Client, selection: Selection, drifted: dict[str, Blocked]) -> dict[str, tuple[Scrub, ...]]:
+    """Read the documents that would lose references, and see what that makes of them; blocks where it cannot be."""
+    found: dict[str, tuple[Scrub, ...]] = {}
+    for root, references in selection.scrubs.items():
+        documents = live.read_documents(client, sorted({(r.table, r.id) for r in references}))
+        made = []
+        for id_, item in documents.items():
+            own = [r for r in references if r.id == id_]
+            targets = sorted({r.target for r in own})
+            changed = (
+                scrub.changes(item.document, sorted({r.field.removesuffix("[]") for r in own}), targets) if item else {}
+            )
+            after = scrub.applied(item.document, changed) if item else None
+            left = {target for _, target in _inside(after)} if after else set(targets)
+            if item is None or after is None or left & set(targets):
+                fact = f"{own[0].edge} of {id_} cannot be taken out: it is not the id alone, or stands there twice"
+                drifted.setdefault(root, Blocked(root, fact, own[0]))
+                continue
+            place = own[0]
+            made.append(
+                Scrub(
+                    place.component, place.table, id_, item.sha256, after.sha256, tuple(sorted(changed)), tuple(targets)
+                )
+            )
+        found[root] = tuple(made)
+    return found
+
+
+def _inside(found: live.Found) -> Iterable[tuple[str, str]]:
+    return ((r.field, r.target) for r in of_document(ROOT, "", found.document))
 
 
 def _reasons(frame: Frame, groups: Iterable[Group]) -> dict[str, tuple[str, str]]:
@@ -131,13 +167,12 @@ def _reasons(frame: Frame, groups: Iterable[Group]) -> dict[str, tuple[str, str]
     return {row[2]: (row[1], row[2]) for row in rows if row[0] == ROOT}
 
 
-def _without(selection: Selection, drifted: Mapping[str, Blocked]) -> Selection:
+def _without(selection: Selection, drifted: Mapping[str, Blocked], choice: Choice) -> Selection:
     """Let groups stay, and those that only they would have freed."""
-    from analyzer.purge.references import closed
-
     groups = {group.root: group for group in selection.groups if group.root not in drifted}
     members = {root: [member.id for member in group.members] for root, group in groups.items()}
-    going, dangling = closed(members, selection.references)
+    planned = {reference for own in selection.scrubs.values() for reference in own}
+    going, dangling = closed(members, [r for r in selection.references if r not in planned], choice.ignored)
     blocked = [*selection.blocked, *drifted.values()]
     blocked += [Blocked(item.root, item.reason, item.reference) for item in dangling]
     return Selection(
@@ -145,6 +180,7 @@ def _without(selection: Selection, drifted: Mapping[str, Blocked]) -> Selection:
         tuple(sorted(blocked, key=lambda item: item.root)),
         selection.references,
         selection.unknown_targets,
+        {root: own for root, own in selection.scrubs.items() if root in going},
     )
 
 
@@ -199,6 +235,7 @@ def _planned(group: Group, asked: _Asked, places: Mapping[str, tuple[str, str]])
         group.root,
         tuple(documents),
         tuple(Evidence(ROOT, table, id_, found.sha256 if found else None) for table, id_, found in evidence),
+        asked.scrubs.get(group.root, ()),
     )
 
 
@@ -239,6 +276,7 @@ def _chosen(choice: Choice) -> dict[str, object]:
         "rules": list(choice.rules),
         "excluded": sorted(choice.excluded),
         "ignored": sorted(choice.ignored),
+        "scrubbed": sorted(choice.scrubbed),
     }
 
 

@@ -50,12 +50,26 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Scrub:
+    """A document that stays, and loses its references to members of a group."""
+
+    component: str
+    table: str
+    id: str
+    sha256: str  # of its canonical JSON before
+    after_sha256: str  # and after
+    fields: tuple[str, ...]  # that change
+    targets: tuple[str, ...]  # ids that are taken out of them
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedGroup:
     """Documents that go together or not at all."""
 
     root: str
     documents: tuple[Planned, ...]  # in the order in which they are deleted, children first
     evidence: tuple[Evidence, ...] = ()
+    scrubs: tuple[Scrub, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +117,11 @@ class Plan:
     def documents(self) -> tuple[Planned, ...]:
         """Return every planned document in order."""
         return tuple(document for group in self.groups for document in group.documents)
+
+    @property
+    def scrubs(self) -> tuple[Scrub, ...]:
+        """Return every document that would only be changed, in order; none stands there twice."""
+        return tuple(scrub for group in self.groups for scrub in group.scrubs)
 
     @property
     def hash(self) -> str:
@@ -198,6 +217,9 @@ def _body(plan: Plan) -> dict[str, Any]:
     for group in body["groups"]:
         group["documents"] = list(group["documents"])
         group["evidence"] = list(group["evidence"])
+        group["scrubs"] = [
+            item | {"fields": list(item["fields"]), "targets": list(item["targets"])} for item in group["scrubs"]
+        ]
         for document in group["documents"]:
             document["rules"] = list(document["rules"])
     return body | {name: list(body[name]) for name in ("groups", "blocked", "stored_files")}
@@ -217,6 +239,10 @@ def _plan(data: Mapping[str, Any]) -> Plan:
             root=str(group["root"]),
             documents=tuple(built(Planned, item | {"rules": tuple(item["rules"])}) for item in group["documents"]),
             evidence=tuple(built(Evidence, item) for item in group["evidence"]),
+            scrubs=tuple(
+                built(Scrub, item | {"fields": tuple(item["fields"]), "targets": tuple(item["targets"])})
+                for item in group["scrubs"]
+            ),
         )
         for group in data["groups"]
     )

@@ -31,6 +31,7 @@ class Choice:
     rules: tuple[str, ...] = ()  # only groups whose root one of these selected; none: all
     excluded: frozenset[str] = frozenset()  # groups that hold one of these ids stay
     ignored: frozenset[str] = frozenset()  # edges, "table.field", that may be left dangling
+    scrubbed: frozenset[str] = frozenset()  # edges that may be taken out of documents that stay
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class Selection:
     blocked: tuple[Blocked, ...]
     references: tuple[Reference, ...]  # from and to members of selected and blocked groups
     unknown_targets: tuple[str, ...] = ()  # ids in members that are no documents: stored files, or long gone
+    scrubs: Mapping[str, tuple[Reference, ...]] = field(default_factory=dict)  # by root: from documents that stay
 
 
 @dataclass
@@ -120,8 +122,8 @@ def select(
         _check_members(draft, root, real=real, idle_ms=choice.idle_ms, at_ms=at_ms)
     targets = {reference.target for reference in references if reference.id in documents} - documents.keys()
     known = {*_documents(frame, targets), *existing}
-    _close(draft, references, known, {f"{edge.table}.{edge.field}" for edge in rules.edges}, choice.ignored)
-    return _selection(draft, references, sorted(targets - known))
+    _close(draft, references, known, {f"{edge.table}.{edge.field}" for edge in rules.edges}, choice)
+    return _selection(draft, references, sorted(targets - known), choice)
 
 
 def _owners(frame: Frame, rules: RuleSet, artifacts: Mapping[str, Artifact]) -> dict[str, tuple[str, str]]:
@@ -256,12 +258,12 @@ def _close(
     references: Collection[Reference],
     known: Collection[str],
     declared: Collection[str],
-    ignored: Collection[str],
+    choice: Choice,
 ) -> None:
     """Block what would leave a reference dangling, or has one to a document that stays and nobody declared."""
     while True:
         groups = {root: [member.id for member in members] for root, members in draft.open.items()}
-        going, dangling = closed(groups, references, ignored)
+        going, dangling = closed(groups, held(references, choice), choice.ignored)
         for item in dangling:
             draft.block(item.root, item.reason, item.reference)
         group_of = {member: root for root in going for member in groups[root]}
@@ -269,7 +271,7 @@ def _close(
         before = len(draft.blocked)
         for reference in sorted(references):
             root = group_of.get(reference.id)
-            if root is None or reference.edge in declared or reference.edge in ignored:
+            if root is None or reference.edge in declared or reference.edge in choice.ignored:
                 continue
             if reference.target in known or reference.target in staying:
                 fact = f"{reference.edge} is no declared edge, and refers to {reference.target}, which stays"
@@ -278,9 +280,39 @@ def _close(
             return
 
 
-def _selection(draft: _Draft, references: Collection[Reference], unknown: Sequence[str]) -> Selection:
+def held(references: Iterable[Reference], choice: Choice) -> list[Reference]:
+    """Return the references that hold what they refer to: those that may be scrubbed do not."""
+    return [r for r in references if not (r.edge in choice.scrubbed and r.component == ROOT)]
+
+
+def scrubs(
+    groups: Mapping[str, Collection[str]], references: Iterable[Reference], choice: Choice
+) -> dict[str, tuple[Reference, ...]]:
+    """Return by root the references that have to be taken out of documents that stay."""
+    group_of = {member: root for root, members in groups.items() for member in members}
+    found: dict[str, list[Reference]] = {}
+    for reference in sorted(set(references) - set(held(references, choice))):
+        root = group_of.get(reference.target)
+        if root is not None and reference.id not in group_of:
+            found.setdefault(root, []).append(reference)
+    return {root: tuple(own) for root, own in found.items()}
+
+
+def _together(found: Mapping[str, Iterable[Reference]]) -> list[Reference]:
+    """Tie groups together that one document loses references to: it is changed once."""
+    members: dict[str, list[str]] = {}
+    for own in found.values():
+        for reference in own:
+            members.setdefault(reference.id, []).append(reference.target)
+    pairs = [(a, b) for targets in members.values() for a, b in zip(targets, targets[1:] + targets[:1], strict=True)]
+    return [Reference(ROOT, "", a, "", b) for a, b in pairs if a != b]
+
+
+def _selection(draft: _Draft, references: Collection[Reference], unknown: Sequence[str], choice: Choice) -> Selection:
     groups = draft.open
-    steps = merged({root: [m.id for m in members] for root, members in groups.items()}, references)
+    members_of = {root: [m.id for m in members] for root, members in groups.items()}
+    to_scrub = scrubs(members_of, references, choice)
+    steps = merged(members_of, [*references, *_together(to_scrub)])
     found = []
     for roots in steps:
         members = sorted(
@@ -294,4 +326,11 @@ def _selection(draft: _Draft, references: Collection[Reference], unknown: Sequen
         )
         found.append(Group(members[-1].id, tuple(members)))
     blocked = tuple(sorted(draft.blocked.values(), key=lambda item: item.root))
-    return Selection(tuple(found), blocked, tuple(sorted(set(references))), tuple(unknown))
+    final = {group.root: [member.id for member in group.members] for group in found}
+    return Selection(
+        tuple(found),
+        blocked,
+        tuple(sorted(set(references))),
+        tuple(unknown),
+        scrubs(final, references, choice),
+    )

@@ -6,16 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analyzer.convex.client import Client
-from analyzer.convex.permissions import VIEW_AUDIT_LOG
-from analyzer.errors import AccessDenied, NotOffered
+from analyzer.purge import audit
 from analyzer.purge.live import Watch, read_documents
 from analyzer.purge.plan_file import Planned
 from analyzer.sources.live import LiveSource
 
-AUDIT = "/api/v1/list_audit_log_events"
-MOST_PAGES = 1_000
-OWN_AGENT = "analyzer/"
+WRITES = ("delete_documents", "update_documents")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +49,15 @@ def verify(
     ignored: Collection[str] = (),
     watch: Watch | None = None,
     since_ms: int | None = None,
+    changed: Collection[str] = (),
 ) -> Verdict:
     """Look whether documents are gone for good, and what still names them.
 
     ignored   edges whose references may dangle
     watch     that knows who refers to them; None: everything is read
-    since_ms  by the deployment's clock: what our requests deleted from then on must be among `deleted`; None: not asked
+    since_ms  by the deployment's clock: what our requests wrote from then on must be among `deleted` and `changed`;
+              None: not asked
+    changed   ids of documents that stay and lost references
     raises    SourceError when the deployment does not answer in full
     """
     client = source.connection.client
@@ -72,43 +71,14 @@ def verify(
         for r in watch.references()
         if r.target in ids and r.id not in ids and r.edge not in ignored
     ]
-    audit = _audit(client, since_ms) if since_ms is not None else None
-    ours = [entry for entry in audit or () if OWN_AGENT in str(entry.get("clientUserAgent"))]
-    noted = {id_ for entry in ours for id_ in entry["metadata"].get("document_ids", ())}
+    noted = audit.entries(client, since_ms, WRITES) if since_ms is not None else None
+    ours = [entry for entry in noted or () if audit.is_ours(entry)]
+    touched = {id_ for entry in ours for id_ in audit.ids(entry)}
     return Verdict(
         still_there=tuple(sorted(id_ for id_, item in found.items() if item is not None)),
         dangling=tuple(dangling),
-        outside_plan=tuple(sorted(noted - ids)),
+        outside_plan=tuple(sorted(touched - ids - set(changed))),
         gone=sum(item is None for item in found.values()),
-        is_audit_read=audit is not None,
+        is_audit_read=noted is not None,
         audit=tuple(ours),
     )
-
-
-def _audit(client: Client, since_ms: int) -> list[dict[str, Any]] | None:
-    """Return the entries on deletions since then; None where they cannot be read."""
-    found: list[dict[str, Any]] = []
-    cursor: str | None = None
-    for _ in range(MOST_PAGES):
-        params: dict[str, str | int | float] = {"from": since_ms, "limit": 100}
-        if cursor:
-            params["cursor"] = cursor
-        try:
-            answer = client.get(AUDIT, params, permission=VIEW_AUDIT_LOG)
-        except (AccessDenied, NotOffered):
-            return None
-        items = answer.get("items") if isinstance(answer, dict) else None
-        pagination = answer.get("pagination") if isinstance(answer, dict) else None
-        if not isinstance(items, list) or not isinstance(pagination, dict):
-            raise client.unexpected(f"GET {AUDIT}", "events", VIEW_AUDIT_LOG)
-        found += [
-            item
-            for item in items
-            if isinstance(item, dict)
-            and item.get("action") == "delete_documents"
-            and isinstance(item.get("metadata"), dict)
-        ]
-        cursor = pagination.get("nextCursor")
-        if not pagination.get("hasMore") or not isinstance(cursor, str):
-            return found
-    raise client.unexpected(f"GET {AUDIT}", "an end", VIEW_AUDIT_LOG)

@@ -10,9 +10,15 @@ from analyzer.convex import functions
 from analyzer.convex.client import Client
 from analyzer.convex.permissions import IMPORT, WRITE_DATA
 from analyzer.errors import FunctionFailed
+from analyzer.purge import scrub
 from analyzer.purge.plan_file import Planned
 
 DELETE = "_system/frontend/deleteDocuments"
+PATCH = "_system/frontend/patchDocumentsFields"
+REMOVED_FIELD = (  # the platform's word for "no such field": what stands on the wire instead of JavaScript's undefined
+    "__CONVEX_PLACEHOLDER_undefined_I23atX0jcndVbFgXoQZffsih7eAqktCyFjgUuAeNBtfr3ySOljPSPSEOPFgprkdBO3zXNiGEJxmJ5ZFPc"
+    "5C5qKesG80QRPvlJe8vgSxAt9feLTwxTg4PHfVwUaTEJU67FDwldWmTxp1guMPwxQ2jOuhEryTBf3mQ"
+)
 MOST_DELETED = 4_096  # of one call, by the platform
 PART_BYTES = 5 * 1024 * 1024  # least size of a part of an upload, the last one excepted
 
@@ -27,6 +33,9 @@ class Executor(Protocol):
 
         raises  OutcomeUnknown when the answer was lost; FunctionFailed or ServerRefused when nothing happened
         """
+
+    def patch(self, table: str, id_: str, changed: Mapping[str, Any]) -> None:
+        """Change fields of one document of the root, see `scrub.changes`; raises like `delete`."""
 
 
 class Deleting:
@@ -46,6 +55,14 @@ class Deleting:
             fact = f"{self._client.origin} did not delete {len(documents)} documents: {said or 'it does not say why'}"
             raise FunctionFailed(fact, hint="nothing of this batch was deleted", reason="threw", message=said)
 
+    def patch(self, table: str, id_: str, changed: Mapping[str, Any]) -> None:
+        """See `Executor`."""
+        args = {"table": table, "ids": [id_], "fields": scrub.encoded(changed, REMOVED_FIELD)}
+        answer = functions.mutation(self._client, PATCH, args, permission=WRITE_DATA)
+        if not isinstance(answer, dict) or answer.get("success") is not True:
+            fact = f"{self._client.origin} did not change {table} {id_}"
+            raise FunctionFailed(fact, reason="threw", message="")
+
 
 class Pretending:
     """Deletes nothing: the dry run."""
@@ -53,6 +70,9 @@ class Pretending:
     is_real = False
 
     def delete(self, documents: Sequence[Planned]) -> None:
+        """Do nothing."""
+
+    def patch(self, table: str, id_: str, changed: Mapping[str, Any]) -> None:
         """Do nothing."""
 
 

@@ -102,7 +102,10 @@ def rules_hash(rules: RuleSet, lists: InternalLists, marks: Iterable[Mark]) -> s
             for rule in sorted(rules.rules, key=lambda rule: rule.id)
         ],
         "structural": [[rule.id, rule.version] for rule in STRUCTURAL],
-        "edges": [[edge.table, edge.field, edge.to, edge.kind] for edge in rules.edges],
+        "edges": [
+            [edge.table, edge.field, edge.to, edge.kind, *([] if edge.on_purge == "block" else [edge.on_purge])]
+            for edge in rules.edges
+        ],
         "lists": {"emails": _plain(lists.emails), "users": _plain(lists.users), "repos": _plain(lists.repos)},
         "marks": sorted([mark.id, mark.verdict] for mark in marks),
     }

@@ -14,7 +14,7 @@ from analyzer.errors import ConfigError
 from analyzer.model import Tier
 from analyzer.predicate import All, AnyOf, Leaf, Predicate, Scalar
 from analyzer.rules.patterns import problem
-from analyzer.rules.types import ANY_TABLE, STRUCTURAL, Edge, EdgeKind, Rule
+from analyzer.rules.types import ANY_TABLE, STRUCTURAL, Edge, EdgeKind, EdgePolicy, Rule
 from analyzer.units import visible
 
 MAX_FILE_BYTES = 1_000_000
@@ -98,12 +98,14 @@ class _Reader:
 
     def _edges(self, item: Mapping[str, Any], number: int) -> list[Edge]:
         self.where = f"edge {number}"
-        self._keys(item, required=("tables", "field", "to", "kind"), optional=())
-        kind = item["kind"]
+        self._keys(item, required=("tables", "field", "to", "kind"), optional=("on_purge",))
+        kind, policy = item["kind"], item.get("on_purge", "block")
         if kind not in get_args(EdgeKind):
             self.fail(f"kind is {kind!r}", hint=f"choose one of {', '.join(get_args(EdgeKind))}")
+        if policy not in get_args(EdgePolicy):
+            self.fail(f"on_purge is {policy!r}", hint=f"choose one of {', '.join(get_args(EdgePolicy))}")
         to, name = self._name(item["to"], "to"), self._name(item["field"], "field")
-        return [Edge(table, name, to, kind) for table in self._names(item["tables"], "tables")]
+        return [Edge(table, name, to, kind, policy) for table in self._names(item["tables"], "tables")]
 
     def _rule(self, item: Mapping[str, Any], number: int) -> Rule:
         self.where = f"rule {item['id'] if isinstance(item.get('id'), str) else number}"

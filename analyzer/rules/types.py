@@ -9,6 +9,7 @@ from analyzer.model import Tier
 from analyzer.predicate import Predicate
 
 EdgeKind = Literal["owning", "owner", "reference"]
+EdgePolicy = Literal["block", "ignore", "scrub"]
 ANY_TABLE = "*"
 
 
@@ -42,6 +43,7 @@ class Edge:
     field: str
     to: str
     kind: EdgeKind  # owning: belongs to it; owner: shares its tier; reference: neither
+    on_purge: EdgePolicy = "block"  # what a document that stays and refers to one that would go means for a purge
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,10 @@ class RuleSet:
         """Return the rule with this id, or None."""
         named: tuple[Rule | StructuralRule, ...] = (*self.rules, *STRUCTURAL)
         return next((rule for rule in named if rule.id == rule_id), None)
+
+    def edges_with(self, policy: EdgePolicy) -> frozenset[str]:
+        """Return the edges with a policy, as "table.field"."""
+        return frozenset(f"{edge.table}.{edge.field}" for edge in self.edges if edge.on_purge == policy)
 
     def owned_by(self, to: str) -> tuple[str, ...]:
         """Return the tables whose documents belong to those of `to`, sorted."""

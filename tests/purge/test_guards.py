@@ -11,12 +11,13 @@ import pytest
 
 from analyzer.convex import ids
 from analyzer.convex.identity import KeyPowers
+from analyzer.convex.permissions import PAUSE, UNPAUSE
 from analyzer.errors import GuardRefused
 from analyzer.model import Deployment, DeploymentType, Snapshot, TableCoverage, TableRef
-from analyzer.purge import backup, guards, plan_file
+from analyzer.purge import backup, checks, guards, plan_file
 from analyzer.purge.facts import Caps, Consent, Facts, caps_for
 from analyzer.purge.live import Found, canonical
-from analyzer.purge.plan_file import Evidence, Plan, Planned, PlannedGroup, TableTotal
+from analyzer.purge.plan_file import Evidence, Plan, Planned, PlannedGroup, Scrub, TableTotal
 from analyzer.purge.references import Reference
 
 NOW_MS = 1_765_889_880_000
@@ -94,6 +95,14 @@ def typed(type_: DeploymentType, **more: object) -> Facts:
 
 
 NAMED = Consent(is_named=True)
+PAUSING = KeyPowers(frozenset({"ViewData", "WriteData", PAUSE, UNPAUSE}), is_everything=False, is_read_only=False)
+SURVIVOR = found("chatMessages", 9, promptMessageId=MESSAGE.id)
+AFTER = found("chatMessages", 9)
+SCRUB = Scrub(
+    "", "chatMessages", made_id("chatMessages", 9), SURVIVOR.sha256, AFTER.sha256, ("promptMessageId",), (MESSAGE.id,)
+)
+SCRUBBED_GROUP = replace(GROUP, scrubs=(SCRUB,))
+SCRUBBING = plan_of(SCRUBBED_GROUP)
 SYSTEM = Planned("", "_file_storage", made_id("_file_storage", 1), 1, "x", "certain", (), "", None, 1)
 BAD: dict[str, list[Facts]] = {
     "plan version": [
@@ -122,18 +131,41 @@ BAD: dict[str, list[Facts]] = {
         replace(GOOD, powers=KeyPowers(frozenset({"ViewData"}), is_everything=False, is_read_only=True)),
         replace(GOOD, powers=KeyPowers(frozenset({"WriteData"}), is_everything=False, is_read_only=True)),
     ],
+    "pause": [
+        typed(DeploymentType.PROD, consent=NAMED, pauses=True, powers=PAUSING),
+        replace(GOOD, pauses=True),
+        *(
+            replace(GOOD, pauses=True, powers=replace(PAUSING, operations=PAUSING.operations - {op}))
+            for op in (PAUSE, UNPAUSE)
+        ),
+        replace(GOOD, pauses=True, powers=PAUSING, state="suspended"),
+    ],
+    "scrub": [
+        replace(GOOD, plan=SCRUBBING),
+        replace(GOOD, plan=SCRUBBING, state="disabled"),
+    ],
     "rules": [replace(GOOD, rules_hash="other")],
     "tier": [with_documents(replace(TASK, tier="suspect")), with_documents(replace(TASK, tier="orphan"))],
-    "id twice": [with_documents(TASK, TASK), replace(GOOD, plan=plan_of(GROUP, GROUP))],
+    "id twice": [
+        with_documents(TASK, TASK),
+        replace(GOOD, plan=plan_of(GROUP, GROUP)),
+        replace(GOOD, state="paused", plan=plan_of(replace(GROUP, scrubs=(SCRUB, SCRUB)))),
+        replace(GOOD, state="paused", plan=plan_of(replace(GROUP, scrubs=(replace(SCRUB, id=TASK.id),)))),
+        replace(GOOD, plan=plan_of(GROUP, replace(GROUP, documents=()))),
+    ],
     "table of id": [
         with_documents(replace(TASK, table="users")),
         with_documents(replace(TASK, component="workflow")),
         with_documents(SYSTEM),
         with_documents(replace(TASK, id="no id at all")),
         with_documents(replace(TASK, id=made_id("another", 1))),
+        replace(GOOD, state="paused", plan=plan_of(replace(GROUP, scrubs=(replace(SCRUB, table="tasks"),)))),
     ],
     "table mapping": [replace(GOOD, plan=replace(PLAN, tables=TABLES | {"10009": "gone"}))],
-    "cap": [replace(GOOD, caps=Caps(1, 1.0, False))],
+    "cap": [
+        replace(GOOD, caps=Caps(1, 1.0, False)),
+        replace(GOOD, plan=SCRUBBING, state="paused", caps=Caps(2, 1.0, False)),
+    ],
     "share": [
         typed(DeploymentType.PROD, consent=NAMED, counts={"tasks": 4, "chatMessages": 10}),
         replace(GOOD, counts={"tasks": 10, "chatMessages": 2}, caps=caps_for(DeploymentType.DEV, share=0.2)),
@@ -152,6 +184,13 @@ def test_a_good_plan_passes_all_guards() -> None:
     guards.check_all(GOOD)
     guards.check_all(typed(DeploymentType.PROD, consent=NAMED))
     guards.check_all(replace(GOOD, is_unattended=True, consent=Consent(True, True)))
+    guards.check_all(replace(GOOD, caps=Caps(2, 0.0, False), now_ms=PLAN.created_ms - 60_000))
+    guards.check_all(replace(GOOD, pauses=True, powers=PAUSING, plan=SCRUBBING))
+    guards.check_all(replace(GOOD, plan=SCRUBBING, state="paused", caps=Caps(3, 1.0, False)))
+    everything = replace(PAUSING, is_everything=True, operations=frozenset())
+    guards.check_all(replace(GOOD, pauses=True, powers=everything, state="paused"))
+    may = Consent(is_named=True, is_pausable=True)
+    guards.check_all(typed(DeploymentType.PROD, consent=may, pauses=True, powers=PAUSING))
 
 
 @pytest.mark.parametrize("name", list(BAD))
@@ -174,8 +213,13 @@ def test_a_small_table_of_dependants_may_become_empty_and_a_large_one_not() -> N
     guards.check_all(replace(GOOD, counts={"tasks": 10, "chatMessages": 1}))
     many = tuple(planned("chatMessages", n) for n in range(guards.SMALL_TABLE + 1))
     facts = replace(with_documents(*many, TASK), counts={"tasks": 10, "chatMessages": len(many)})
-    with pytest.raises(GuardRefused, match="guard whole table"):
+    with pytest.raises(GuardRefused, match=f"guard whole table.*all {guards.SMALL_TABLE + 1} documents of chatMess"):
         guards.check_all(facts)
+    few = replace(with_documents(*many[1:], TASK), counts={"tasks": 10, "chatMessages": len(many) - 1})
+    guards.check_all(few)
+    caps = Caps(500, 1.0, True)
+    with pytest.raises(GuardRefused, match="guard whole table"):  # on production none may
+        guards.check_all(typed(DeploymentType.PROD, consent=NAMED, counts={"tasks": 9, "chatMessages": 1}, caps=caps))
 
 
 def test_documents_that_an_earlier_run_deleted_still_count_against_the_share() -> None:
@@ -194,21 +238,21 @@ def snapshot(**changed: object) -> Snapshot:
 
 
 def test_a_view_with_holes_is_no_view() -> None:
-    guards.check_coverage(snapshot())
+    checks.check_coverage(snapshot())
     hole = TableCoverage(TableRef("", "users"), "not_collected", None)
     for coverage in ((), (hole,), (*snapshot().coverage, hole)):
         with pytest.raises(GuardRefused, match="guard whole view"):
-            guards.check_coverage(snapshot(coverage=coverage))
+            checks.check_coverage(snapshot(coverage=coverage))
 
 
 def test_a_snapshot_is_of_this_deployment_and_at_most_15_minutes_old() -> None:
     quarter_ns = 15 * 60 * 10**9
-    guards.check_snapshot(snapshot(), "happy-animal-123", NOW_MS * 10**6 + quarter_ns)
+    checks.check_snapshot(snapshot(), "happy-animal-123", NOW_MS * 10**6 + quarter_ns)
     for late_ns in (quarter_ns + 1, -quarter_ns - 1):
         with pytest.raises(GuardRefused, match="guard snapshot age"):
-            guards.check_snapshot(snapshot(), "happy-animal-123", NOW_MS * 10**6 + late_ns)
+            checks.check_snapshot(snapshot(), "happy-animal-123", NOW_MS * 10**6 + late_ns)
     with pytest.raises(GuardRefused, match="guard deployment"):
-        guards.check_snapshot(snapshot(), "other-one-2", NOW_MS * 10**6)
+        checks.check_snapshot(snapshot(), "other-one-2", NOW_MS * 10**6)
 
 
 # ---- before each group -----------------------------------------------------------------------------------------
@@ -218,8 +262,8 @@ FOREIGN = Reference("", "chatMessages", made_id("chatMessages", 9), "promptMessa
 
 
 def problem(**changed: object) -> str | None:
-    given = {"group": GROUP, "found": NOW, "references": (), "going": (), "ignored": ()} | changed
-    return guards.group_problem(**given)  # type: ignore[arg-type]
+    given = {"group": GROUP, "found": NOW, "references": (), "going": (), "ignored": (), "scrubbed": ()} | changed
+    return checks.group_problem(**given)  # type: ignore[arg-type]
 
 
 def test_a_group_goes_only_as_it_was_planned() -> None:
@@ -247,19 +291,29 @@ def test_a_group_stays_when_something_that_stays_refers_to_it() -> None:
     assert problem(references=(FOREIGN,), ignored={"chatMessages.taskId"}) is not None
 
 
+def test_a_group_whose_referrer_is_scrubbed_goes_while_that_one_is_as_planned() -> None:
+    now = NOW | {SCRUB.id: SURVIVOR}
+    assert problem(group=SCRUBBED_GROUP, found=now, references=(FOREIGN,)) is None
+    assert problem(group=SCRUBBED_GROUP, found=NOW | {SCRUB.id: AFTER}, scrubbed={SCRUB.id}) is None
+    for changed in ({"found": NOW}, {"found": NOW | {SCRUB.id: AFTER}}, {"found": now, "scrubbed": {SCRUB.id}}):
+        assert "which refers to it, changed since the plan" in str(problem(group=SCRUBBED_GROUP, **changed))
+    other = FOREIGN._replace(target=TASK.id)  # from the same document, but not planned
+    assert "refers to" in str(problem(group=SCRUBBED_GROUP, found=now, references=(other,)))
+
+
 # ---- consent and proof -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", [None, "", "y", "yes", PLAN.confirm[:-1], PLAN.confirm.upper() + "x"])
 def test_only_the_plans_own_confirmation_will_do(text: str | None) -> None:
-    guards.check_confirmation(PLAN, f" {PLAN.confirm}\n")
+    checks.check_confirmation(PLAN, f" {PLAN.confirm}\n")
     with pytest.raises(GuardRefused, match="guard confirmation"):
-        guards.check_confirmation(PLAN, text)
+        checks.check_confirmation(PLAN, text)
 
 
 def test_the_confirmation_of_another_plan_will_not_do() -> None:
     with pytest.raises(GuardRefused, match="guard confirmation"):
-        guards.check_confirmation(PLAN, replace(PLAN, nonce="01").confirm)
+        checks.check_confirmation(PLAN, replace(PLAN, nonce="01").confirm)
 
 
 def edits() -> dict[str, Callable[[bytes], bytes]]:

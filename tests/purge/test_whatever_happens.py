@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from analyzer.errors import GuardRefused, SourceError
-from analyzer.purge import ledger
+from analyzer.purge import audit, ledger
 from analyzer.purge.apply import Pace
 from analyzer.purge.references import of_document
 from tests.purge.leftovers import NOW_MS, PROMPT, World, world
@@ -184,9 +184,7 @@ def _forget_the_last_outcome(path: Path) -> None:
 def _audited(w: World) -> list[list[str]]:
     """Return the ids of each deletion that came from outside."""
     with w.source() as source:
-        from analyzer.purge.verify import _audit
-
-        found = _audit(source.connection.client, NOW_MS - 3_600_000)
+        found = audit.entries(source.connection.client, NOW_MS - 3_600_000, ("delete_documents",))
     assert found is not None
     return [entry["metadata"]["document_ids"] for entry in found]
 
