@@ -29,7 +29,7 @@ def purge() -> None:
     puts documents back, with NEW ids: a deleted id never comes back.
 
     Between the last look at a document and its deletion lies one request. A change in that moment is lost with it,
-    so plan only what is idle (--idle), and pause the deployment on its dashboard if even that is too much.
+    so plan only what is idle (--idle), or let `apply --pause` keep the app from running meanwhile.
     """
 
 
@@ -61,7 +61,10 @@ def plan(
     snapshot of the store, or on --snapshot; it says so and cannot be applied.
 
     A group is one artifact and all that belongs to it. It goes whole or stays: it stays while a document that stays
-    refers to it, and while anything in it is younger than --idle. Exit code 0, also when there is nothing to do.
+    refers to it, and while anything in it is younger than --idle. A reference from what stays can be left dangling
+    ([purge] ignore_edges = ["table.field"] in analyzer.toml) or taken out ([purge] scrub_edges, "table.field", or
+    "table.field[]" in an array): then the plan lists the documents that would only be changed, and they are backed up
+    like the others. Stored files are listed and never deleted. Exit code 0, also when there is nothing to do.
     """
     from analyzer.flows import purge as flow
     from analyzer.purge import checks, facts, plan_file
@@ -117,13 +120,29 @@ def apply(*, settings: Settings, chosen: Chosen, path: Path, confirm: str | None
     Needs a key with WriteData in ANALYZER_WRITE_KEY, else the read key if it may write. A production deployment must
     be named in analyzer.toml: [deployments.NAME] with purge = true.
 
-    Each group is read again right before it goes; one that changed, or that something new refers to, stays. Started
-    again after a crash or a stop, it goes on where it was. A file PLAN.stop beside the plan stops it between batches.
+    Each group is read again right before it goes; one that changed, or that something new refers to, stays. What is
+    written to it in the one request between that look and the deletion is lost with it.
 
-    Ledger, backup and receipt lie beside the plan. A deleted id cannot come back: restore makes new ones.
+    --pause closes that gap: the app runs no function while documents go, for everybody, and runs again afterwards,
+    also after Ctrl-C or a fault. After SIGKILL or a lost machine it STAYS PAUSED until the same command is started
+    again, which lets it run first of all, or somebody unpauses it on the dashboard. A deployment that somebody else
+    paused stays paused. On production it needs [deployments.NAME] with pause = true. A plan that takes references out
+    of documents that stay ([purge] scrub_edges) is carried out with --pause only. Other administrators, imports and
+    integrations are not held back by it.
+
+    To stop: Ctrl-C, or make a file PLAN.stop beside the plan (plan.stop for plan.json), which stops it between
+    batches. Started again after a stop or a crash, it goes on where it was.
+
+    Beside the plan lie PLAN.ledger.jsonl (each step, before it was taken), PLAN.backup.zip (every document, proven
+    before the first goes; keep it: nothing else can bring them back) and PLAN.receipt.json. A deleted id cannot come
+    back: restore makes new ones, and what named the old id outside the documents finds nothing.
+
+    Of a table nothing is left: always refused for tables that rules select from and on production; elsewhere a table
+    of at most 20 documents may go whole where each only belongs to something that goes.
+
     Exit code 1: something is not as it should be afterwards. 6: a guard refused, and nothing more was deleted.
     """
-    from analyzer.flows import purge as flow
+    from analyzer.flows.apply import apply_plan
     from analyzer.purge import plan_file
     from analyzer.report import purge_text
 
@@ -140,7 +159,7 @@ def apply(*, settings: Settings, chosen: Chosen, path: Path, confirm: str | None
 
     order = replace(purging.order(settings, found, path, given), confirm=ask, is_dry_run=dry_run)
     with purging.source(chosen, settings, writes=True) as source:
-        made = flow.apply_plan(source, found, path, order)
+        made = apply_plan(source, found, path, order)
     if dry_run:
         output.write(f"dry run: {len(made['deleted'])} documents would be deleted, {len(made['skipped'])} groups stay")
         return EXIT_OK
@@ -221,25 +240,30 @@ def show(*, settings: Settings, receipt_id: str, fmt: str) -> int:
 @purge.command()
 @click.argument("path", metavar="RECEIPT", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option("--confirm", metavar="STRING", help="The confirmation that the rehearsal shows, for scripts.")
+@click.option("--pause", is_flag=True, help="Pause the app, and give documents that stayed their references back.")
 @choosing
 @options.settings("deployment")
-def restore(*, settings: Settings, chosen: Chosen, path: Path, confirm: str | None) -> int:
+def restore(*, settings: Settings, chosen: Chosen, path: Path, confirm: str | None, pause: bool) -> int:
     """Put back what RECEIPT says was deleted, from its backup, with NEW ids; needs no store.
 
     Rehearses first and says what cannot come back: the old ids, and references to what is gone since. References
     among the restored documents are rewritten, creation times kept, and the map from old to new ids is written beside
-    the receipt before anything is sent. Started again after a crash, it sends only what is missing.
+    the receipt before anything is sent. Started again after a crash, it sends only what is missing. Documents that
+    stayed and lost references get them back with --pause, if nobody changed them since.
 
     To get the old ids back, a whole table has to be replaced: `npx convex import --replace` with an export of all
     that the table holds now and the documents of the backup. What is written meanwhile is lost; pause the app first.
     Needs a key with ImportBackups and ViewBackups.
     """
+    from analyzer.flows import purge as flow
     from analyzer.purge import restore as restoring
-    from analyzer.purge.facts import Consent
     from analyzer.units import count, visible
 
     def ask(found: Rehearsal) -> str | None:
         output.narrate(f"{count(len(found.missing), 'document')} would be put back under new ids")
+        if found.put_backs:
+            how = "would get references back" if pause else "would get references back with --pause alone"
+            output.narrate(f"{count(len(found.put_backs), 'document')} that stayed {how}")
         for lost in found.lost:
             output.narrate(f"cannot come back: {visible(lost)}")
         output.narrate(f"to confirm: {visible(found.confirm)}")
@@ -249,10 +273,12 @@ def restore(*, settings: Settings, chosen: Chosen, path: Path, confirm: str | No
         return text
 
     with purging.source(chosen, settings, writes=True) as source:
-        named = settings.deployments.get(source.connection.deployment.name)
-        consent = Consent(is_named=bool(named and named.purge))
+        consent = purging.consent(settings, source.connection.deployment.name)
         rehearsed = restoring.rehearse(source.connection, path, consent)
-        made = restoring.restore(source.connection, path, rehearsed, ask(rehearsed))
+        with flow.restore_barrier(source.connection, path, consent, output.narrate, pauses=pause) as barrier:
+            made = restoring.restore(source.connection, path, rehearsed, ask(rehearsed), barrier=barrier)
+    for lost in made["lost_references"]:
+        output.narrate(f"warning: {visible(lost)}")
     output.write(f"{count(made['sent'], 'document')} put back; old and new ids: {restoring.path_of(path)}")
     return EXIT_OK if made["verified"]["ok"] else EXIT_BAD
 
@@ -277,6 +303,7 @@ def run(*, settings: Settings, chosen: Chosen, path: Path, **given: Any) -> int:
     unattended = true. Everything else is refused. All guards of `purge apply` hold, and the same files are written.
     """
     from analyzer.flows import purge as flow
+    from analyzer.flows.apply import apply_plan
     from analyzer.purge import plan_file
 
     usual = {"tier": "certain", "idle_ms": units.parse_duration_ms(purging.IDLE), "older_than_ms": None}
@@ -289,5 +316,5 @@ def run(*, settings: Settings, chosen: Chosen, path: Path, **given: Any) -> int:
             output.write("nothing to delete")
             return EXIT_OK
         order = purging.order(settings, found, path, given)
-        made = flow.apply_plan(source, found, path, replace(order, is_unattended=True, confirm=lambda p: p.confirm))
+        made = apply_plan(source, found, path, replace(order, is_unattended=True, confirm=lambda p: p.confirm))
     return purging.finish(settings, made)

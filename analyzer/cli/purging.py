@@ -16,7 +16,7 @@ from analyzer.model import DeploymentType, Tier
 
 if TYPE_CHECKING:
     from analyzer.convex.target import Target
-    from analyzer.flows.purge import Order
+    from analyzer.flows.apply import Order
     from analyzer.purge.facts import Consent
     from analyzer.purge.plan import Judged
     from analyzer.purge.plan_file import Plan
@@ -129,7 +129,7 @@ def consent(settings: Settings, deployment: str) -> Consent:
 def order(settings: Settings, found: Plan, path: Path, given: dict[str, Any]) -> Order:
     """Return what an apply is told."""
     from analyzer import rules
-    from analyzer.flows.purge import Order
+    from analyzer.flows.apply import Order
     from analyzer.purge.apply import Pace
     from analyzer.purge.facts import caps_for
     from analyzer.store import Store

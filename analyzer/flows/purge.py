@@ -1,54 +1,25 @@
-"""A purge from beginning to end: take a snapshot, plan; look, confirm, back up, delete, prove, write the receipt."""
+"""What surrounds an apply: take a snapshot, plan; check what may run unattended; pause a restore; keep receipts."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from analyzer import clock, units
 from analyzer.collect.live import LiveOptions, collect_live
 from analyzer.convex import danger, functions
-from analyzer.convex.answers import read_answer
-from analyzer.convex.client import Client
 from analyzer.convex.connection import Connection
-from analyzer.convex.function_names import DEFAULT_NAMES, FunctionNames
-from analyzer.errors import SourceError
-from analyzer.purge import backup as backups
-from analyzer.purge import checks, files, guards, ledger, live, pause, receipt
-from analyzer.purge.apply import Pace, Run, settle
-from analyzer.purge.facts import Caps, Consent, Facts
-from analyzer.purge.ledger import Ledger, State
+from analyzer.purge import guards, ledger, pause
+from analyzer.purge import receipt as receipts
+from analyzer.purge import restore as restoring
+from analyzer.purge.facts import Consent
+from analyzer.purge.ledger import Ledger
 from analyzer.purge.plan import Judged, make, rehearse
-from analyzer.purge.plan_file import Plan, Planned, PlannedGroup, Scrub
-from analyzer.purge.verify import verify
-from analyzer.purge.writes import Deleting, Executor, Pretending
+from analyzer.purge.plan_file import Plan
 from analyzer.rules import fingerprints
 from analyzer.sources.live import LiveSource
 from analyzer.store import Store
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What an apply is told besides its plan."""
-
-    rules_hash: str  # of rules, lists and marks as they are now
-    caps: Caps
-    actor: str
-    lock_folder: Path  # shared by all who purge from this machine
-    confirm: Callable[[Plan], str | None]  # asks a person for the plan's confirmation
-    consent: Consent = field(default_factory=Consent)
-    reason: str | None = None
-    approved_by: str | None = None
-    backup: Path | None = None  # default: beside the plan
-    is_dry_run: bool = False
-    is_unattended: bool = False
-    pauses: bool = False  # keep the app from running while documents go
-    pace: Pace = field(default_factory=Pace)
-    names: FunctionNames = DEFAULT_NAMES
-    narrate: Callable[[str], None] = lambda _: None
 
 
 def plan_live(source: LiveSource, store_path: Path, judged: Judged, *, wait_s: float = 10.0) -> Plan:
@@ -89,227 +60,27 @@ def plan_offline(
         return rehearse(store.frame(store.snapshot(snapshot, deployment), at_ms), judged)
 
 
-def apply_plan(source: LiveSource, plan: Plan, path: Path, order: Order) -> dict[str, Any]:
-    """Carry a plan out, or go on where an earlier apply stopped.
-
-    source   with the key that deletes
-    path     of the plan; ledger, backup and receipt lie beside it
-    returns  the receipt, written beside the plan; of a dry run, what one would say
-    raises   GuardRefused; SourceError. What was deleted until then stands in the ledger
-    """
-    with _locks(path, plan, order):
-        ledger_path = ledger.path_of(path)
-        state = ledger.read(ledger_path, plan.hash)
-        started_ns = functions.now_ns(source.connection.client)
-        book = Ledger(None if order.is_dry_run else ledger_path, state)
-        run = _Apply(source, plan, path, order, book, started_ns // 10**6)
-        return run.receipt()
-
-
 @contextlib.contextmanager
-def _locks(path: Path, plan: Plan, order: Order) -> Iterator[None]:
-    """Let nobody else work on this plan, or from this machine on this deployment."""
-    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in plan.deployment)[:100]
-    with (
-        files.locked(path.with_name(f".{path.name}.lock"), path.name),
-        files.locked(order.lock_folder / f".purge-{name}.lock", plan.deployment),
-    ):
-        yield
+def restore_barrier(
+    connection: Connection, path: Path, consent: Consent, narrate: Callable[[str], None], *, pauses: bool
+) -> Iterator[contextlib.AbstractContextManager[None] | None]:
+    """Give a restore its pause, after ending that of one that was killed; None where it is not to pause.
 
-
-@dataclass
-class _Apply:
-    source: LiveSource
-    plan: Plan
-    path: Path
-    order: Order
-    book: Ledger
-    started_ms: int  # by the deployment's clock
-    health_before: Any = None
-
-    @property
-    def client(self) -> Client:
-        return self.source.connection.client
-
-    @property
-    def state(self) -> State:
-        return self.book.state
-
-    def receipt(self) -> dict[str, Any]:
-        lost = self._settled()
-        documents = self._guard()
-        if not self.order.is_dry_run:
-            checks.check_confirmation(self.plan, self.order.confirm(self.plan))
-        executor: Executor = Pretending() if self.order.is_dry_run else Deleting(self.client)
-        left = frozenset(d.id for d in self.plan.documents if d.id not in self.state.deleted)
-        targets = frozenset(document.id for document in self.plan.documents)
-        watch = live.Watch(self.source, targets, left)
-        with self.book:
-            self.book.begin(
-                self.plan.hash,
-                actor=self.order.actor,
-                reason=self.order.reason,
-                dry_run=self.order.is_dry_run,
-                server_ms=self.started_ms,
-            )
-            run = Run(self.client, self.plan, watch, self.book, executor, self.order.pace, lost, documents)
-            groups = run.survey()
-            if executor.is_real:
-                self._back_up(groups, documents)
-            self.health_before = self._health()
-            run.may_go_on()
-            with self._barrier(run):
-                run.go(groups)
-            self.book.finish()
-        return self._written(watch)
-
-    def _settled(self) -> set[str]:
-        """Find out what an earlier apply did last, and let the app run again if that one paused it."""
-        if not (self.state.unsettled or self.state.paused_by) or self.book.path is None or not self._is_the_one():
-            return set()
-        with self.book:
-            pause.recover(self.client, self.book, self.order.narrate)
-            return settle(self.client, self.plan, self.book, self.order.pace.settle_s)
-
-    def _is_the_one(self) -> bool:
-        connection = self.source.connection
-        return (connection.deployment.name, connection.target.origin) == (self.plan.deployment, self.plan.origin)
-
-    @contextlib.contextmanager
-    def _barrier(self, run: Run) -> Iterator[None]:
-        if not self.order.pauses or self.order.is_dry_run:
-            yield
-            return
-        with pause.paused(self.client, self.book, self.order.narrate):
-            run.is_paused = True
-            yield
-
-    def _guard(self) -> dict[str, live.Found | None]:
-        """Let the guards look; returns the documents as they were read for that."""
-        connection, plan = self.source.connection, self.plan
-        # Who it is comes first: nothing is asked about documents of a deployment that is another one.
-        tables: dict[str, str] = {}
-        counts: dict[str, int] = {}
-        documents: dict[str, live.Found | None] = {}
-        state = "running"
-        if self._is_the_one():
-            tables = live.table_mapping(self.client)
-            known = sorted({d.table for d in plan.documents} & set(tables.values()))
-            counts = {table: live.table_count(self.client, table) for table in known}
-            left = [(d.table, d.id) for d in plan.documents if d.id not in self.state.deleted]
-            documents = live.read_documents(self.client, left + [(s.table, s.id) for s in plan.scrubs])
-            state = pause.state(self.client) if self.order.pauses or plan.scrubs else state
-        guards.check_all(
-            Facts(
-                plan=plan,
-                deployment=connection.deployment,
-                server_type=connection.who.type,
-                powers=connection.powers,
-                tables=tables,
-                counts=counts,
-                documents=documents,
-                deleted=self.state.deleted,
-                rules_hash=self.order.rules_hash,
-                now_ms=clock.now_ms(),
-                caps=self.order.caps,
-                consent=self.order.consent,
-                is_used=self.state.is_finished,
-                has_stop_file=bool(self.order.pace.stop_file and self.order.pace.stop_file.exists()),
-                is_unattended=self.order.is_unattended,
-                pauses=self.order.pauses,
-                state=state,
-            )
-        )
-        return documents
-
-    def _back_up(self, groups: Sequence[PlannedGroup], found: Mapping[str, live.Found | None]) -> None:
-        """Write the backup, or prove the one that an earlier apply wrote: it must hold all that is left.
-
-        found  as read a moment ago: each is the planned one by its hash, or none is written
-        """
-        documents = [document for group in groups for document in group.documents]
-        scrubs = [scrub for group in groups for scrub in group.scrubs]
-        noted = self.state.backup
-        path = Path(noted["path"]) if noted else self._backup_path()
-        if noted or path.exists():
-            self._adopt(path, [*documents, *scrubs])
-        elif documents:
-            proven = backups.write(path, self.plan, documents, found, scrubs)
-            self.book.backup(str(proven.path), proven.sha256, proven.documents)
-            self.order.narrate(f"backup of {proven.documents} documents proven: {path.name}")
-
-    def _backup_path(self) -> Path:
-        return (self.order.backup or self.path.with_name(f"{self.path.stem}.backup.zip")).resolve()
-
-    def _adopt(self, path: Path, documents: Sequence[Planned | Scrub]) -> None:
-        """Go on with a backup that is there: of this plan, as it was noted, and with all that is left."""
-        told = backups.manifest(path)
-        if told.get("plan_hash") != self.plan.hash:
-            raise backups.refused(f"{path.name} not to exist", "one of another plan")
-        held, changed = told["documents"], told["scrubbed"]
-        wanted = [document for document in self.plan.documents if document.id in held]
-        noted = self.state.backup
-        sha256 = noted["sha256"] if noted else files.sha256(path)
-        scrubs = [scrub for scrub in self.plan.scrubs if scrub.id in changed]
-        backups.prove(backups.Backup(path, sha256, noted["documents"] if noted else len(held)), wanted, scrubs)
-        if missing := [document.id for document in documents if document.id not in {*held, *changed}]:
-            raise backups.refused("every document that is left", f"{len(missing)} that it does not hold")
-        if not noted:
-            self.book.backup(str(path), sha256, len(held))
-
-    def _written(self, watch: live.Watch) -> dict[str, Any]:
-        """Prove what was done, and write it down."""
-        order, state, connection = self.order, self.state, self.source.connection
-        deleted = [document for document in self.plan.documents if document.id in state.deleted]
-        verdict = None
-        if not order.is_dry_run:
-            ignored = self.plan.selection.get("ignored", ())
-            changed = {id_ for id_, step in state.scrubs.items() if step != "not done"}
-            verdict = verify(
-                self.source, deleted, ignored=ignored, watch=watch, since_ms=state.server_ms, changed=changed
-            )
-        noted = state.backup
-        made = receipt.make(
-            id=f"{self.plan.hash[:12]}-{self.plan.nonce[:6]}",
-            plan_hash=self.plan.hash,
-            deployment=self.plan.deployment,
-            actor=order.actor,
-            reason=order.reason,
-            approved_by=order.approved_by,
-            started_at=state.started_at,
-            finished_at=units.instant(clock.now_ms()),
-            versions={"backend": connection.who.version},
-            key=self.client.key.description if self.client.key else None,
-            backup={name: noted[name] for name in ("path", "sha256", "documents")} if noted else None,
-            deleted=[asdict(document) | {"rules": list(document.rules)} for document in deleted],
-            skipped=[{"root": root, "reason": reason} for root, reason in state.skipped.items()],
-            verified=verdict.as_data() if verdict else None,
-            audit=[dict(entry) for entry in verdict.audit] if verdict else [],
-            health_before=self.health_before,
-            health_after=None if order.is_dry_run else self._health(),
-            origin=self.plan.origin,
-            type=self.plan.type,
-            tables=dict(self.plan.tables),
-            ignored=list(self.plan.selection.get("ignored", ())),
-            dry_run=order.is_dry_run,
-            scrubbed=[self._scrubbed(scrub) for scrub in self.plan.scrubs if state.scrubs.get(scrub.id) == "done"],
-            paused_by=state.was_paused_by,
-        )
-        if not order.is_dry_run:
-            receipt.write(made, receipt.path_of(self.path))
-        return made
-
-    def _scrubbed(self, scrub: Scrub) -> dict[str, Any]:
-        return asdict(scrub) | {"fields": list(scrub.fields), "targets": list(scrub.targets)}
-
-    def _health(self) -> Any:
-        """Return what the deployment says of its health; None where it does not."""
-        name = self.order.names.system_health
-        try:
-            answer, _ = read_answer(name, functions.query(self.client, name, {}), flag_names=(), names=self.order.names)
-        except SourceError:
-            return None
-        return answer.value if answer else None
+    raises  GuardRefused where it may not
+    """
+    client, told = connection.client, receipts.read(path)
+    book = Ledger(where := restoring.ledger_of(path), ledger.read(where, told["plan_hash"]))
+    if not pauses and book.state.paused_by is None:
+        yield None
+        return
+    with book:
+        book.begin(told["plan_hash"], server_ms=functions.now_ns(client) // 10**6)
+        pause.recover(client, book, narrate)
+        if pauses and (
+            found := guards.pause_problem(connection.deployment, connection.powers, consent, pause.state(client))
+        ):
+            raise guards.refused("pause", guards.PAUSE_WANTS, found, guards.PAUSE_IT)
+        yield pause.paused(client, book, narrate) if pauses else None
 
 
 def keep_receipt(store_path: Path, made: Mapping[str, Any], wait_s: float) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from analyzer.convex import danger, ids
+from analyzer.convex.identity import KeyPowers
 from analyzer.convex.permissions import PAUSE, UNPAUSE, WRITE_DATA
 from analyzer.errors import GuardRefused
-from analyzer.model import ROOT, DeploymentType
-from analyzer.purge.facts import Facts
+from analyzer.model import ROOT, Deployment, DeploymentType
+from analyzer.purge.facts import Consent, Facts
 from analyzer.purge.plan_file import SCHEMA, Plan, Planned, Scrub
 from analyzer.units import count, percent, visible
 
@@ -95,11 +96,16 @@ def _key(facts: Facts) -> str | None:
 def _pause(facts: Facts) -> str | None:
     if not facts.pauses:
         return None
-    if danger.counts_as_production(facts.deployment.type) and not facts.consent.is_pausable:
-        return f"{facts.deployment.type} {facts.deployment.name}, whose people would be locked out"
-    if facts.powers is None or not (facts.powers.may(PAUSE) and facts.powers.may(UNPAUSE)):
+    return pause_problem(facts.deployment, facts.powers, facts.consent, facts.state)
+
+
+def pause_problem(deployment: Deployment, powers: KeyPowers | None, consent: Consent, state: str) -> str | None:
+    """Return why a deployment in some state may not be paused with a key; None: it may."""
+    if danger.counts_as_production(deployment.type) and not consent.is_pausable:
+        return f"{deployment.type} {deployment.name}, whose people would be locked out"
+    if powers is None or not (powers.may(PAUSE) and powers.may(UNPAUSE)):
         return f"a key without {PAUSE} and {UNPAUSE}"
-    return None if facts.state in ("running", "paused") else f"one that is {facts.state}"
+    return None if state in ("running", "paused") else f"one that is {state}"
 
 
 def _scrub(facts: Facts) -> str | None:
@@ -229,7 +235,8 @@ def shares(plan: Plan, counts: Mapping[str, int], deleted: Collection[str]) -> d
 _PLAN_AGAIN = "make a new plan with `analyzer purge plan`; nothing was changed"
 _NAME_IT = "add `[deployments.NAME]` with `purge = true` to analyzer.toml if you mean it; nothing was changed"
 _LESS = "plan less, for example with --exclude ID; nothing was changed"
-_PAUSE_IT = (
+PAUSE_WANTS = "a deployment that may be paused"
+PAUSE_IT = (
     "leave --pause out, or add `[deployments.NAME]` with `pause = true` and use a key that may; nothing was changed"
 )
 _BARRIER = "add --pause, or plan without [purge] scrub_edges; nothing was changed"
@@ -246,7 +253,7 @@ GUARDS = (
     Guard("production named", "a production deployment to be named in the configuration", _named, _NAME_IT),
     Guard("unattended", "a named dev or preview deployment with `unattended = true`", _unattended, _RUN),
     Guard("key", f"a key with {WRITE_DATA}", _key, "set ANALYZER_WRITE_KEY; nothing was changed"),
-    Guard("pause", "a deployment that may be paused", _pause, _PAUSE_IT),
+    Guard("pause", PAUSE_WANTS, _pause, PAUSE_IT),
     Guard("scrub", "a paused deployment to change documents that stay", _scrub, _BARRIER),
     Guard("rules", "the rules, lists and marks that the plan was made with", _rules, _PLAN_AGAIN),
     Guard("tier", "certain and likely documents only", _tiers),

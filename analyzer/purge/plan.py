@@ -12,10 +12,11 @@ from analyzer.convex import functions, ids
 from analyzer.convex.client import Client
 from analyzer.model import ROOT
 from analyzer.purge import checks, live, plan_file, scrub
+from analyzer.purge.members import NS_PER_MS
 from analyzer.purge.plan_file import BlockedGroup, Evidence, Plan, Planned, PlannedGroup, Scrub, TableTotal
 from analyzer.purge.rates import function_errors
 from analyzer.purge.references import Reference, closed, of_document
-from analyzer.purge.select import NS_PER_MS, Blocked, Choice, Group, Selection, select
+from analyzer.purge.select import Blocked, Choice, Group, Selection, select
 from analyzer.rules import InternalLists, RuleSet, rules_hash
 from analyzer.sources.live import LiveSource
 from analyzer.store import Frame

@@ -6,6 +6,7 @@ same ids, and nothing comes twice. Creation times are kept; references among the
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import secrets
@@ -23,8 +24,9 @@ from analyzer.convex.connection import Connection
 from analyzer.convex.permissions import IMPORT, VIEW_BACKUPS
 from analyzer.errors import SourceInvalid
 from analyzer.model import DeploymentType
-from analyzer.purge import backup, files, guards, live, receipt, writes
+from analyzer.purge import backup, files, guards, live, put_back, receipt, writes
 from analyzer.purge.facts import Consent
+from analyzer.purge.put_back import PutBack
 from analyzer.purge.references import in_value
 
 SCHEMA = "restore/1"
@@ -51,6 +53,7 @@ class Rehearsal:
     present: frozenset[str]  # new ids that are there already, from an earlier try
     lost: tuple[str, ...]  # "table.field of OLD refers to ID": what the documents name is not there any more
     confirm: str  # what has to be typed
+    put_backs: tuple[PutBack, ...] = ()  # documents that stayed, and would get their references back
 
     @property
     def missing(self) -> tuple[Restored, ...]:
@@ -61,6 +64,11 @@ class Rehearsal:
 def path_of(receipt_path: Path) -> Path:
     """Return where the map of a restore lies: beside the receipt."""
     return receipt_path.with_name(f"{receipt_path.name.removesuffix('.json').removesuffix('.receipt')}.restore.json")
+
+
+def ledger_of(receipt_path: Path) -> Path:
+    """Return where a restore notes that it paused the deployment."""
+    return path_of(receipt_path).with_suffix(".ledger.jsonl")
 
 
 def rehearse(connection: Connection, path: Path, consent: Consent) -> Rehearsal:
@@ -88,14 +96,23 @@ def rehearse(connection: Connection, path: Path, consent: Consent) -> Rehearsal:
     found = live.read_documents(connection.client, [(item.table, item.id) for item in restored])
     confirm = f"{told['deployment']}/{len(restored)}/{told['plan_hash'][:6]}"
     present = frozenset(id_ for id_, item in found.items() if item is not None)
-    return Rehearsal(told["deployment"], restored, present, _lost(connection.client, restored), confirm)
+    put_backs = put_back.wanted(saved, put_back.scrubs(told), lambda value: _replaced(value, new_ids))
+    lost = _lost(connection.client, restored)
+    return Rehearsal(told["deployment"], restored, present, lost, confirm, tuple(put_backs))
 
 
 def restore(
-    connection: Connection, path: Path, rehearsed: Rehearsal, typed: str | None, *, poll_s: float = 1.0
+    connection: Connection,
+    path: Path,
+    rehearsed: Rehearsal,
+    typed: str | None,
+    *,
+    poll_s: float = 1.0,
+    barrier: contextlib.AbstractContextManager[object] | None = None,
 ) -> dict[str, Any]:
     """Send what is missing by one import that appends, and prove that it is there.
 
+    barrier  keeps the app from writing while documents that stayed get their references back; None: they do not
     returns  what was done, written beside the receipt
     raises   GuardRefused without the confirmation; SourceError when the import fails: start again, nothing doubles
     """
@@ -116,11 +133,17 @@ def restore(
             for item in rehearsed.documents
             if (found := everything[item.id]) is None or found.line != live.canonical(item.document)
         ]
+        not_put_back = [
+            f"{item.table} {item.id} got no references back: that needs --pause" for item in rehearsed.put_backs
+        ]
+        if barrier is not None:
+            with barrier:
+                not_put_back = put_back.put_back(client, rehearsed.put_backs)
         made = _map(path) | {
             "finished_at": units.instant(clock.now_ms()),
             "sent": len(missing),
             "present_before": len(rehearsed.present),
-            "lost_references": list(rehearsed.lost),
+            "lost_references": [*rehearsed.lost, *not_put_back],
             "verified": {"ok": not wrong, "not_as_before": wrong},
         }
         files.replace(path_of(path), json.dumps(made, indent=1).encode() + b"\n")

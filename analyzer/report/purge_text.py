@@ -24,6 +24,10 @@ def plan_text(plan: Data, warnings: Sequence[str] = (), *, full: bool = False) -
     if documents:
         lines += ["", columns([("table", "documents", "of the table", "bytes"), *_totals(plan["totals"])])]
         lines += ["", "for example:", *_examples(documents)]
+    changed = [scrub for group in plan["groups"] for scrub in group["scrubs"]]
+    if changed:
+        lines += ["", f"{count(len(changed), 'document')} that stay would lose references to them (needs --pause):"]
+        lines += [f"  {visible(s['table'])} {visible(s['id'])}: {visible(', '.join(s['fields']))}" for s in changed]
     if plan["blocked"]:
         lines += ["", f"{count(len(plan['blocked']), 'group')} would stay:"]
         shown = plan["blocked"] if full else plan["blocked"][:SHOWN_BLOCKED]

@@ -15,7 +15,7 @@ from analyzer.convex.connection import Options, connect
 from analyzer.convex.retry import Policy, Timing
 from analyzer.convex.target import Target
 from analyzer.flows import purge as flow
-from analyzer.flows.purge import Order
+from analyzer.flows.apply import Order, apply_plan
 from analyzer.purge import plan_file
 from analyzer.purge.apply import Pace
 from analyzer.purge.facts import Consent, caps_for
@@ -100,7 +100,7 @@ class World:
 
     def apply(self, plan: Plan, path: Path, key: str | None = None, **more: Any) -> dict[str, Any]:
         with self.source(key) as source:
-            return flow.apply_plan(source, plan, path, self.order(plan, **more))
+            return apply_plan(source, plan, path, self.order(plan, **more))
 
     def living(self) -> set[str]:
         return {id_ for rows in self.deployment.at().values() for id_ in rows}

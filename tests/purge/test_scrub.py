@@ -191,3 +191,34 @@ def test_a_change_and_its_reversal_are_exact() -> None:
         "many": ["y", {"$integer": "AgAAAAAAAAA="}],
         "int": {"$integer": "AgAAAAAAAAA="},
     }
+
+
+def test_a_restore_gives_references_back_to_the_new_ids_while_paused(tmp_path: Path) -> None:
+    from analyzer.flows.purge import restore_barrier
+    from analyzer.purge import receipt, restore
+    from analyzer.purge.facts import Consent
+
+    def restored(w: World, path: Path, *, pauses: bool) -> dict[str, Any]:
+        with w.source() as source:
+            rehearsed = restore.rehearse(source.connection, path, Consent())
+            with restore_barrier(source.connection, path, Consent(), lambda _: None, pauses=pauses) as barrier:
+                return restore.restore(
+                    source.connection, path, rehearsed, rehearsed.confirm, poll_s=0.0, barrier=barrier
+                )
+
+    with world(tmp_path) as w:
+        with_reply(w)
+        plan, path = planned(w)
+        before = document(w, "answer")
+        w.apply(plan, path, pauses=True)
+        told = receipt.path_of(path)
+        made = restored(w, told, pauses=False)
+        assert "promptMessageId" not in document(w, "answer")
+        assert any("--pause" in text for text in made["lost_references"])
+        for _ in range(2):  # the second finds nothing left to do
+            made = restored(w, told, pauses=True)
+            assert document(w, "answer") == before | {"promptMessageId": made["ids"][w.ids["prompt"]]}
+            assert not made["lost_references"] and w.deployment.settings.state == "running"
+        w.deployment.patch("chatMessages", w.ids["answer"], {"promptMessageId": None})
+        assert any("changed since" in text for text in restored(w, told, pauses=True)["lost_references"])
+        assert document(w, "answer")["promptMessageId"] is None
