@@ -204,7 +204,7 @@ class _Apply:
         told = backups.manifest(path)
         if told.get("plan_hash") != self.plan.hash:
             raise backups.refused(f"{path.name} not to exist", "one of another plan")
-        held, changed = told["documents"], told["scrubbed"]
+        held, changed = told["documents"], told.get("scrubbed", {})
         wanted = [document for document in self.plan.documents if document.id in held]
         noted = self.state.backup
         sha256 = noted["sha256"] if noted else files.sha256(path)

@@ -18,16 +18,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal, Self
+from typing import IO, Any, Literal, Self, get_args
 
 from analyzer import clock, units
 from analyzer.errors import GuardRefused
 from analyzer.purge import files
 
 Result = Literal["deleted", "not done", "unknown"]
+Pauser = Literal["us", "others"]
 Step = Literal["intent", "done", "not done", "undo", "undone"]
 
 
@@ -43,9 +44,9 @@ class State:
     unsettled: dict[int, tuple[str, ...]] = field(default_factory=dict)  # batches whose outcome is not known
     scrubs: dict[str, Step] = field(default_factory=dict)  # how far each document is whose references go
     skipped: dict[str, str] = field(default_factory=dict)  # root -> reason
-    paused_by: Literal["us", "others"] | None = None
+    paused_by: Pauser | None = None
     is_pause_done: bool = False  # ours took effect for certain
-    was_paused_by: Literal["us", "others"] | None = None  # at any time
+    was_paused_by: Pauser | None = None  # at any time
     is_finished: bool = False
     batches: int = 0
 
@@ -70,18 +71,29 @@ class State:
             elif entry["result"] == "not done":
                 self.unsettled.pop(entry["batch"], None)
         elif event == "scrub":
-            self.scrubs[entry["id"]] = entry["step"]
+            self.scrubs[entry["id"]] = _one_of(entry["step"], get_args(Step))
         elif event == "skip":
             self.skipped[entry["root"]] = entry["reason"]
-        elif event == "pause":
-            self.paused_by, self.is_pause_done = entry["by"], False
-            self.was_paused_by = entry["by"]
+        elif event == "finish":
+            self.is_finished = True
+        else:
+            self._take_pause(entry)
+
+    def _take_pause(self, entry: Mapping[str, Any]) -> None:
+        event = entry["event"]
+        if event == "pause":
+            self.paused_by, self.is_pause_done = _one_of(entry["by"], get_args(Pauser)), False
+            self.was_paused_by = self.paused_by
         elif event == "paused":
             self.is_pause_done = True
         elif event == "unpause":
             self.paused_by, self.is_pause_done = None, False
-        elif event == "finish":
-            self.is_finished = True
+
+
+def _one_of(value: Any, known: Collection[str]) -> Any:
+    if value not in known:
+        raise ValueError("an unknown word")
+    return value
 
 
 def path_of(plan: Path) -> Path:
@@ -165,7 +177,7 @@ class Ledger:
         """Note how far the references of a document that stays are taken out, or put back."""
         self._write("scrub", id=id_, step=step)
 
-    def pause(self, by: Literal["us", "others"]) -> None:
+    def pause(self, by: Pauser) -> None:
         """Note that the deployment is about to be paused by us, or was found paused."""
         self._write("pause", by=by)
 

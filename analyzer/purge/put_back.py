@@ -16,8 +16,10 @@ from analyzer.convex import values
 from analyzer.convex.client import Client
 from analyzer.errors import OutcomeUnknown, UsageError
 from analyzer.purge import backup, scrub
+from analyzer.purge import receipt as receipts
 from analyzer.purge.live import Found, read_documents
 from analyzer.purge.plan_file import Scrub
+from analyzer.purge.typed import built
 from analyzer.purge.writes import Deleting
 
 
@@ -38,9 +40,11 @@ def scrubs(receipt: Mapping[str, Any]) -> list[Scrub]:
     """
     try:
         told = receipt.get("scrubbed", [])
-        return [Scrub(**item | {"fields": tuple(item["fields"]), "targets": tuple(item["targets"])}) for item in told]
+        return [
+            built(Scrub, item | {"fields": tuple(item["fields"]), "targets": tuple(item["targets"])}) for item in told
+        ]
     except (KeyError, TypeError, AttributeError):
-        raise UsageError("the receipt is damaged: its changed documents cannot be read") from None
+        raise UsageError("the receipt is damaged: its changed documents cannot be read", hint=receipts.HINT) from None
 
 
 def wanted(saved: Path, scrubbed: Sequence[Scrub], renamed: Callable[[Any], Any]) -> list[PutBack]:

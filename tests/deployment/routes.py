@@ -201,16 +201,15 @@ class Routes:
         return Response()
 
     def _pause(self, request: Request, identity: Identity) -> Response:
-        return self._turn(request, "running", "paused", "pause_deployment", "PauseDeploymentFailed", identity)
+        return self._turn(request, identity, "running", "paused", "pause_deployment")
 
     def _unpause(self, request: Request, identity: Identity) -> Response:
-        return self._turn(request, "paused", "running", "unpause_deployment", "UnpauseDeploymentFailed", identity)
+        return self._turn(request, identity, "paused", "running", "unpause_deployment")
 
-    def _turn(
-        self, request: Request, before: str, after: str, action: str, code: str, identity: Identity
-    ) -> Response:
+    def _turn(self, request: Request, identity: Identity, before: str, after: str, action: str) -> Response:
         settings = self.backend.settings
         if settings.state != before:
+            code = "PauseDeploymentFailed" if after == "paused" else "UnpauseDeploymentFailed"
             raise HttpError(400, code, f"The deployment is {settings.state}.")
         settings.state = "paused" if after == "paused" else "running"
         self.backend.audit.write(action, {}, identity, user_agent=request.headers.get("user-agent", ""))

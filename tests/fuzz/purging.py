@@ -9,13 +9,14 @@ from dataclasses import replace
 
 from analyzer.purge import backup, files, ledger, plan_file, receipt
 from analyzer.purge.live import Found
-from analyzer.purge.plan_file import BlockedGroup, Evidence, Plan, Planned, PlannedGroup, TableTotal
+from analyzer.purge.plan_file import BlockedGroup, Evidence, Plan, Planned, PlannedGroup, Scrub, TableTotal
 from tests.convex.exports import make_id
 from tests.fuzz.target import Target, saved, scratch
 
 LINE = b'{"_creationTime":1.0,"_id":"%s"}' % make_id("tasks", 1).encode()
 HASH = hashlib.sha256(LINE).hexdigest()
 TASK = Planned("", "tasks", make_id("tasks", 1), 1, HASH, "certain", ("helper-task",), "made by a helper", None, 60)
+SCRUB = Scrub("", "tasks", make_id("tasks", 3), HASH, HASH, ("userId",), (TASK.id,))
 PLAN = Plan(
     deployment="happy-animal-123",
     type="dev",
@@ -25,7 +26,7 @@ PLAN = Plan(
     expires_at="2025-12-17T12:58:00Z",
     nonce="0" * 32,
     rules_hash="1" * 64,
-    groups=(PlannedGroup(TASK.id, (TASK,), (Evidence("", "users", make_id("users", 1), HASH),)),),
+    groups=(PlannedGroup(TASK.id, (TASK,), (Evidence("", "users", make_id("users", 1), HASH),), (SCRUB,)),),
     blocked=(BlockedGroup(make_id("tasks", 2), "held", {"component": "", "table": "todos", "id": "x", "field": "y"}),),
     totals={"tasks": TableTotal(1, 0.5, 60)},
     rehearsal=False,
@@ -79,6 +80,10 @@ def ledger_seeds() -> list[bytes]:
             batch = book.intent([TASK.id])
             book.call(batch)
             book.outcome(batch, result)
+        book.pause("us")
+        book.paused()
+        book.scrub(make_id("tasks", 3), "intent")
+        book.unpause()
         book.skip(TASK.id, "changed lately")
         book.finish()
     return [re.sub(rb'"at": "[^"]*"', b'"at": "2025-12-16T12:58:00Z"', path.read_bytes())]
