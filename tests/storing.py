@@ -65,7 +65,7 @@ def put(
         screened = screen(
             io.BytesIO(lines), ref, shape(component, table), where=name, spool_dir=spool_dir, keep_text=keep_text
         )
-        incoming.append(IncomingTable(screened.table, screened.documents, screened.spool, screened.extras, name))
+        incoming.append(IncomingTable(screened.table, screened.documents, screened.spool, name))
         drift += screened.drift
     info = SourceInfo("archive", "export.zip", _named(deployment), at_ms * 1_000_000, "file-name")
     with Store.write(path) as store:

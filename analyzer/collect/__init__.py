@@ -49,7 +49,10 @@ def collect(
                 Collection(
                     info=info,
                     tables=[
-                        IncomingTable(s.table, s.documents, s.spool, s.extras, source.where(s.table)) for s in screened
+                        IncomingTable(
+                            s.table, s.documents, s.spool, source.where(s.table), s.longest_bytes, s.is_in_order
+                        )
+                        for s in screened
                     ],
                     as_of_ns=as_of_ns,
                     taken_at_ms=started_ms,

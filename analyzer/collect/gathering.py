@@ -113,7 +113,9 @@ class Spool:
             table.screening.__exit__()
             found = table.screening.result()
             drift += found.drift
-            incoming = IncomingTable(TableRef(*place), found.documents, found.spool, found.extras, self._where(place))
+            incoming = IncomingTable(
+                TableRef(*place), found.documents, found.spool, self._where(place), found.longest_bytes
+            )
             tables.append(StagedTable(incoming, table.gone))
         truncates = [TableRef(*place) for place in self._truncates]
         return Batch(tables, self._cursor, self._is_fresh, truncates, drift)

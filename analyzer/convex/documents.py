@@ -1,9 +1,10 @@
-"""Checks the documents of one table, line by line, and spools them to files that the store can load.
+"""Checks the documents of one table, line by line, and spools them to a file that the store can load.
 
-A table with typed columns is spooled as it came, and whatever has no column of its own (unknown fields, values of
-another type, explicit nulls, int64 in a number column) goes to a second file, the extras. Any other table is spooled
-as its id, creation time and references, with all other fields as one JSON text. Nothing of a document is lost but
-its free text, see `analyzer.convex.text`.
+A document of a table with typed columns is spooled as it came. Whatever has no column of its own (unknown fields,
+values of another type, explicit nulls, int64 in a number column) is added to its line once more as one JSON text, its
+leftovers; a value that its column cannot take is left out of the line. Any other document is spooled as its id,
+creation time and references, with all other fields in the leftovers. So every line of a spool loads into typed columns
+as it stands, and nothing of a document is lost but its free text, see `analyzer.convex.text`.
 
 Documents of one table have few shapes (field names and JSON types), so everything that depends only on the shape is
 worked out once a shape: about 2 microseconds a document.
@@ -14,15 +15,16 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import islice
+from operator import lt
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Self
 
 import orjson
 
 from analyzer.convex import ids, values
-from analyzer.convex.lines import HINT, blocks, parse, shape_keys
+from analyzer.convex.lines import HINT, blocks, parse, refuse_repeated_fields, shape_keys
 from analyzer.convex.text import TooDeepError, reduced
 from analyzer.errors import SourceInvalid
 from analyzer.model import DriftCount, TableRef, TableShape
@@ -31,6 +33,7 @@ from analyzer.units import truncated, visible
 MAX_SHAPES = 4096  # remembered; forgotten all at once beyond
 MAX_DRIFT_ITEMS = 1000  # told apart; further ones are counted under one name
 OTHER_FIELDS = "…"
+LEFTOVERS = "leftovers"  # field of a spooled line
 MAX_CREATION_MS = 9.2e12  # the year 2261: no later time can be told in nanoseconds, so none is anyone's clock
 
 _PYTHON_TYPES = {"double": float, "varchar": str, "boolean": bool}
@@ -46,8 +49,9 @@ class Screened:
 
     table: TableRef  # its number is that of its ids, even where the source did not list it
     documents: int
-    spool: Path  # NDJSON; typed tables: the lines as they came
-    extras: Path | None  # NDJSON {"_id", "leftovers": "<JSON text of an object>"}; None when there are none
+    spool: Path  # NDJSON; "leftovers" of a line is the JSON text of an object
+    longest_bytes: int  # of a line
+    is_in_order: bool  # each id greater than the one before, so that none stands twice
     drift: tuple[DriftCount, ...]
     newest_creation_ms: float | None  # None when no document says when it was made
 
@@ -58,7 +62,8 @@ class _Shape:
 
     has_id: bool
     has_time: bool
-    columns: tuple[str, ...]  # fields whose column takes them; with `_id`
+    columns: tuple[str, ...]  # fields whose column takes them; with `_id` and the table's own text
+    fits: bool  # whether every column takes what stands there: a null as nothing, an int64 as the nearest number
     leftovers: tuple[str, ...]  # fields that go to leftovers, whole
     drift: tuple[Drift, ...]
     wrapped: tuple[str, ...]  # mistyped fields whose type only the value tells: {"$bytes": …}
@@ -93,23 +98,22 @@ class Screening:
     def __init__(
         self, table: TableRef, shape: TableShape, *, where: str, spool_dir: Path, keep_text: bool = False
     ) -> None:
-        """Make the files; see `screen`."""
+        """Make the file; see `screen`."""
         self._table, self._shape, self._where, self._keep_text = table, shape, where, keep_text
-        self._stack = ExitStack()
-        self._spool_path, self._extras_path = spool_dir / "documents.jsonl", spool_dir / "extras.jsonl"
-        self._spool = self._stack.enter_context(_create(self._spool_path))
-        self._extras: IO[bytes] | None = None
+        self._spool_path = spool_dir / "documents.jsonl"
+        self._spool = _create(self._spool_path)
         self._shapes: dict[tuple[Any, ...], _Shape] = {}
         self._drift: Counter[Drift] = Counter()
-        self._documents = 0
+        self._documents, self._longest_bytes = 0, 0
         self._number = table.number
         self._newest_ms: float | None = None
+        self._last_id, self._is_in_order = "", True
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        self._spool.close()
 
     def add(self, first_line: int, lines: Sequence[bytes]) -> None:
         """Check and spool a block of lines."""
@@ -129,21 +133,22 @@ class Screening:
             for item in shapes[key].drift:
                 self._count(item, count)
         self._take_times(documents, keys, shapes)
-        if self._shape.typed:
-            self._spool.write(b"\n".join(lines) + b"\n")
-            if any(shape.leftovers for shape in shapes.values()):
-                self._write_extras(documents, [shapes[key] for key in keys], first_line)
-        else:
-            self._write_rows(documents, [shapes[key] for key in keys], first_line)
+        if not self._shape.typed:
+            lines = self._rows(documents, [shapes[key] for key in keys], first_line)
+        elif any(shape.leftovers for shape in shapes.values()):
+            lines = self._with_leftovers(documents, lines, [shapes[key] for key in keys], first_line)
+        self._spool.write(b"\n".join(lines) + b"\n")
+        self._longest_bytes = max(self._longest_bytes, *map(len, lines))
         self._documents += len(documents)
 
     def result(self) -> Screened:
-        """Return what was found. Leave the context first: only then are the files complete."""
+        """Return what was found. Leave the context first: only then is the file complete."""
         return Screened(
             table=replace(self._table, number=self._number),
             documents=self._documents,
             spool=self._spool_path,
-            extras=None if self._extras is None else self._extras_path,
+            longest_bytes=self._longest_bytes,
+            is_in_order=self._is_in_order,
             drift=tuple(
                 DriftCount(self._table.component, self._table.name, field, kind, found, count)  # type: ignore[arg-type]
                 for (field, kind, found), count in sorted(self._drift.items())
@@ -170,6 +175,8 @@ class Screening:
             self._number = ids.decode(texts[0]).table_number if ids.is_valid(texts[0]) else None
         wrong = ids.invalid_positions(texts, self._number)
         if not wrong:
+            self._is_in_order = self._is_in_order and _rises(self._last_id, texts)
+            self._last_id = texts[-1]
             return
         id_ = texts[wrong[0]]
         try:
@@ -192,21 +199,33 @@ class Screening:
             newest = float(max(times))
             self._newest_ms = newest if self._newest_ms is None else max(self._newest_ms, newest)
 
-    def _write_extras(self, documents: Sequence[dict[str, Any]], shapes: Sequence[_Shape], first_line: int) -> None:
-        if self._extras is None:
-            self._extras = self._stack.enter_context(_create(self._extras_path))
+    def _with_leftovers(
+        self,
+        documents: Sequence[dict[str, Any]],
+        lines: Sequence[bytes],
+        shapes: Sequence[_Shape],
+        first_line: int,
+    ) -> list[bytes]:
+        """Return the lines with their leftovers as one more field; those with a clashing value are written anew."""
+        found = list(lines)
         for offset, (document, shape) in enumerate(zip(documents, shapes, strict=True)):
-            if shape.leftovers:
-                leftovers = self._leftovers(document, shape, first_line + offset)
-                self._extras.write(orjson.dumps({"_id": document["_id"], "leftovers": leftovers}) + b"\n")
+            if not shape.leftovers:
+                continue
+            leftovers = self._leftovers(document, shape, first_line + offset)
+            if shape.fits and LEFTOVERS not in document:
+                found[offset] = lines[offset].rstrip()[:-1] + b',"leftovers":' + orjson.dumps(leftovers) + b"}"
+            else:
+                own = {"_id", self._shape.text_field or "", *self._shape.fields}
+                refuse_repeated_fields(lines[offset], own, f"{self._where}: line {first_line + offset}")
+                found[offset] = orjson.dumps(_row(document, shape, leftovers))
+        return found
 
-    def _write_rows(self, documents: Sequence[dict[str, Any]], shapes: Sequence[_Shape], first_line: int) -> None:
+    def _rows(self, documents: Sequence[dict[str, Any]], shapes: Sequence[_Shape], first_line: int) -> list[bytes]:
         rows = []
         for offset, (document, shape) in enumerate(zip(documents, shapes, strict=True)):
-            row = {field: document[field] for field in shape.columns}
-            row["leftovers"] = self._leftovers(document, shape, first_line + offset) if shape.leftovers else None
-            rows.append(orjson.dumps(row))
-        self._spool.write(b"\n".join(rows) + b"\n")
+            leftovers = self._leftovers(document, shape, first_line + offset) if shape.leftovers else None
+            rows.append(orjson.dumps(_row(document, shape, leftovers)))
+        return rows
 
     def _leftovers(self, document: dict[str, Any], shape: _Shape, line: int) -> str:
         fields = {field: document[field] for field in shape.leftovers}
@@ -230,10 +249,13 @@ def _work_out(key: tuple[Any, ...], table: TableShape) -> _Shape:
     """Derive what a shape means for a table; `key` is all field names, then all their types."""
     half = len(key) // 2
     types = dict(zip(key[:half], key[half:], strict=True))
-    columns, leftovers, drift, wrapped = ["_id"], [], [], []
+    columns, leftovers, drift, wrapped, fits = ["_id"], [], [], [], True
     for field, found in types.items():
         wanted = table.fields.get(field)
-        if field == "_id" or (field == table.text_field and found is str):
+        if field == "_id":
+            continue
+        if field == table.text_field and found is str:
+            columns.append(field)
             continue
         if wanted is not None and found is _PYTHON_TYPES[wanted]:
             columns.append(field)
@@ -245,6 +267,8 @@ def _work_out(key: tuple[Any, ...], table: TableShape) -> _Shape:
             continue
         if wanted == "double" and found is int:
             columns.append(field)  # its column holds the number; the leftovers hold it exactly
+        elif found is not type(None):
+            fits = False
         if found is dict:
             wrapped.append(field)
         else:
@@ -254,10 +278,20 @@ def _work_out(key: tuple[Any, ...], table: TableShape) -> _Shape:
         has_id=types.get("_id") is str,
         has_time=types.get("_creationTime") in (float, int),
         columns=tuple(columns),
+        fits=fits,
         leftovers=tuple(leftovers),
         drift=tuple(drift),
         wrapped=tuple(wrapped),
     )
+
+
+def _row(document: dict[str, Any], shape: _Shape, leftovers: str | None) -> dict[str, Any]:
+    return {field: document[field] for field in shape.columns} | {LEFTOVERS: leftovers}
+
+
+def _rises(last_id: str, texts: Sequence[str]) -> bool:
+    """Return whether ids rise strictly, the first from the last one before."""
+    return last_id < texts[0] and all(map(lt, texts, islice(texts, 1, None)))
 
 
 def _lack_id(shapes: dict[Any, _Shape]) -> bool:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import orjson
 
 from analyzer.convex import values
 from analyzer.errors import SourceInvalid
+from analyzer.units import truncated, visible
 
 BLOCK_BYTES = 1 << 18  # read, parsed and checked at once: fits the cache, and bounds memory
 MAX_LINE_BYTES = 16 << 20  # the platform allows documents of 1 MiB
 HINT = "nothing was stored; an export never holds this: export again"
+REPEATED_HINT = "nothing was stored; an export never repeats a field: export again"
 
 
 def blocks(stream: BinaryIO, where: str) -> Iterator[tuple[int, list[bytes]]]:
@@ -76,3 +80,15 @@ def shape_keys(documents: Sequence[Any], first_line: int, where: str) -> list[tu
         position = next(p for p, document in enumerate(documents) if not isinstance(document, dict))
         said = values.type_name(documents[position])
         raise SourceInvalid(f"{where}: line {first_line + position}: {said}, not an object", hint=HINT) from None
+
+
+def refuse_repeated_fields(line: bytes, fields: Collection[str], where: str) -> None:
+    """Refuse an object that has one of these fields twice: which of them counts is anyone's guess.
+
+    raises  SourceInvalid
+    """
+    pairs = json.loads(line, object_pairs_hook=list)
+    counts = Counter(name for name, _ in pairs if name in fields)
+    repeated = next((field for field, found in counts.items() if found > 1), None)
+    if repeated is not None:
+        raise SourceInvalid(f"{where}: field {truncated(visible(repeated), 60)!r} stands twice", hint=REPEATED_HINT)

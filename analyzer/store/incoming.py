@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
-from analyzer.errors import SourceInvalid
+from analyzer.errors import SourceInvalid, StoreError
 from analyzer.model import DriftCount, SourceInfo, TableCoverage, TableRef, TextFingerprint
-from analyzer.store.columns import CREATION_TIME, OTHER, REVISION_TABLES, RevisionTable
+from analyzer.store.columns import CREATION_TIME, RevisionTable
 from analyzer.units import truncated, visible
 
-MAX_LINE_BYTES = 32 * 1024 * 1024  # twice what the source lets through
+MIN_BUFFER_BYTES = 1 << 21  # for one line; smaller ones cost more calls, larger ones leave a core idle at the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,9 @@ class IncomingTable:
     table: TableRef
     documents: int
     spool: Path  # newline-delimited JSON, see analyzer.convex.documents
-    extras: Path | None  # leftovers of documents that have any; None for untyped tables or when there are none
     where: str  # "export.zip: users/documents.jsonl", for errors
+    longest_bytes: int = 1 << 25  # of a line; by default more than a source lets through
+    is_in_order: bool = False  # ids are known to rise, so that none stands twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,33 +73,41 @@ def load_incoming(
     if not incoming.documents:
         load_nothing(connection, kind)
         return
+    rows, params = select_incoming(incoming, kind, fingerprints, keep_text)
+    with explaining(incoming):
+        connection.execute(f"create or replace temp table incoming as {rows}", params)
+
+
+def select_incoming(
+    incoming: IncomingTable, kind: RevisionTable, fingerprints: Sequence[TextFingerprint], keep_text: bool
+) -> tuple[str, dict[str, object]]:
+    """Return a SELECT of the typed rows of a spool, `id` and then the stored columns, and its parameters."""
     columns = (CREATION_TIME, *kind.columns)
-    fields = {"_id": "JSON"} | {column.field: "JSON" for column in columns}
-    params: dict[str, object] = {"spool": str(incoming.spool), "max_bytes": MAX_LINE_BYTES}
-    selected = ["j._id->>'$' as id", *(f"{_typed(c.field, c.type)} as {c.name}" for c in columns)]
+    fields = {"_id": "varchar", "leftovers": "varchar"} | {column.field: column.type for column in columns}
+    params: dict[str, object] = {
+        "spool": str(incoming.spool),
+        "max_bytes": max(MIN_BUFFER_BYTES, incoming.longest_bytes + 1),
+    }
+    selected = ["j._id as id", *(f'j."{column.field}" as {column.name}' for column in columns)]
     if kind.text_field:
-        fields[kind.text_field] = "JSON"
+        fields[kind.text_field] = "varchar"
         selected += _reduced(kind, fingerprints, params, keep_text)
-    leftovers, extras = "null::varchar", ""
-    if kind.name == REVISION_TABLES[OTHER].name:
-        fields["leftovers"] = "VARCHAR"
-        leftovers = "j.leftovers"
-    elif incoming.extras is not None:
-        params["extras"] = str(incoming.extras)
-        leftovers = "x.leftovers"
-        extras = (
-            "left join read_json($extras, format = 'newline_delimited', maximum_object_size = $max_bytes, "
-            "columns = {'_id': 'VARCHAR', 'leftovers': 'VARCHAR'}) as x on x._id = (j._id->>'$')"
-        )
     spec = ", ".join(f"'{field}': '{type_}'" for field, type_ in fields.items())
     source = f"read_json($spool, format = 'newline_delimited', maximum_object_size = $max_bytes, columns = {{{spec}}})"
+    return f"select {', '.join(selected)}, j.leftovers from {source} as j", params
+
+
+@contextlib.contextmanager
+def explaining(incoming: IncomingTable) -> Iterator[None]:
+    """Turn what DuckDB says of a spool that it cannot load into what is wrong with the source."""
     try:
-        connection.execute(
-            f"create or replace temp table incoming as "
-            f"select {', '.join(selected)}, {leftovers} as leftovers from {source} as j {extras}",
-            params,
-        )
+        yield
     except duckdb.Error as error:
+        if isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
+            raise StoreError(
+                f"{incoming.where} cannot be loaded: {visible(str(error).splitlines()[0][:300])}",
+                hint="the store is as it was; make room on the disk, or give more with --memory-limit",
+            ) from None
         _refuse_repeated_fields(incoming)
         said = str(error).splitlines()[0].replace(str(incoming.spool), "the file")
         raise SourceInvalid(
@@ -127,21 +137,11 @@ def _refuse_repeated_fields(incoming: IncomingTable) -> None:
                 ) from None
 
 
-def _typed(field: str, type_: str) -> str:
-    """Return SQL for a JSON column's value where it has the wanted JSON type, else NULL."""
-    value = f'j."{field}"'
-    if type_ == "varchar":
-        return f"case when json_type({value}) = 'VARCHAR' then {value}->>'$' end"
-    if type_ == "boolean":
-        return f"case when json_type({value}) = 'BOOLEAN' then ({value}->>'$')::boolean end"
-    return f"case when json_type({value}) in ('DOUBLE', 'UBIGINT', 'BIGINT', 'HUGEINT') then ({value})::double end"
-
-
 def _reduced(
     kind: RevisionTable, fingerprints: Sequence[TextFingerprint], params: dict[str, object], keep_text: bool
 ) -> list[str]:
     """Return SQL that keeps of a text its length, its hash and the fingerprints it matches."""
-    text = f"(case when json_type(j.\"{kind.text_field}\") = 'VARCHAR' then j.\"{kind.text_field}\"->>'$' end)"
+    text = f'j."{kind.text_field}"'
     matches = []
     for position, fingerprint in enumerate(f for f in fingerprints if f.field == kind.text_field):
         params[f"pattern_{position}"] = fingerprint.pattern
@@ -158,8 +158,15 @@ def _reduced(
     ]
 
 
-def refuse_duplicates(connection: duckdb.DuckDBPyConnection, incoming: IncomingTable) -> None:
-    row = connection.execute("select id from incoming group by id having count(*) > 1 order by id limit 1").fetchone()
+def refuse_duplicates(connection: duckdb.DuckDBPyConnection, incoming: IncomingTable, ids: str) -> None:
+    """Refuse a document that stands twice, by its lines.
+
+    ids     a relation with the `id` of each document
+    raises  SourceInvalid
+    """
+    if incoming.is_in_order:
+        return
+    row = connection.execute(f"select id from {ids} group by id having count(*) > 1 order by id limit 1").fetchone()
     if row is None:
         return
     lines: list[int] = []
@@ -174,11 +181,14 @@ def refuse_duplicates(connection: duckdb.DuckDBPyConnection, incoming: IncomingT
     )
 
 
-def unknown_statuses(connection: duckdb.DuckDBPyConnection, table: TableRef, kind: RevisionTable) -> list[DriftCount]:
+def unknown_statuses(
+    connection: duckdb.DuckDBPyConnection, table: TableRef, kind: RevisionTable, documents: str = "incoming"
+) -> list[DriftCount]:
+    """Return the statuses that no one knows, each with how many of the documents have it."""
     if not kind.statuses:
         return []
     rows = connection.execute(
-        """select status, count(*) from incoming
+        f"""select status, count(*) from {documents}
         where status is not null and not list_contains($known, status) group by status order by status""",
         {"known": sorted(kind.statuses)},
     ).fetchall()

@@ -18,9 +18,11 @@ from analyzer.store.columns import REVISION_TABLES, RevisionTable, revision_tabl
 from analyzer.store.incoming import (
     Collection,
     IncomingTable,
+    explaining,
     load_incoming,
     load_nothing,
     refuse_duplicates,
+    select_incoming,
     stored_columns,
     unknown_statuses,
 )
@@ -59,11 +61,56 @@ def load_table(
     """
     kind = revision_table(incoming.table.component, incoming.table.name)
     fingerprints = [f for f in collection.fingerprints if f.table == incoming.table.name]
+    if next_snapshot is None and not _is_known(connection, kind, incoming.table, moment):
+        rows, params = select_incoming(incoming, kind, fingerprints, collection.keep_text)
+        drift = _append_all(connection, incoming, moment, rows, params)
+        return TableCoverage(incoming.table, "collected", incoming.documents, incoming.documents, 0, 0), drift
     load_incoming(connection, incoming, kind, fingerprints, collection.keep_text)
-    refuse_duplicates(connection, incoming)
+    refuse_duplicates(connection, incoming, "incoming")
     drift = unknown_statuses(connection, incoming.table, kind)
     changes = append_differences(connection, incoming.table, moment, next_snapshot=next_snapshot)
     return TableCoverage(incoming.table, "collected", incoming.documents, *changes), drift
+
+
+def _is_known(connection: duckdb.DuckDBPyConnection, kind: RevisionTable, table: TableRef, moment: Moment) -> bool:
+    """Return whether the store has any revision of a table, those of documents that are gone included."""
+    row = connection.execute(
+        f"""select 1 from {kind.name}
+        where deployment_no = $deployment_no and component = $component and table_name = $table_name limit 1""",
+        {"deployment_no": moment.deployment_no, "component": table.component, "table_name": table.name},
+    ).fetchone()
+    return row is not None
+
+
+def _append_all(
+    connection: duckdb.DuckDBPyConnection,
+    incoming: IncomingTable,
+    moment: Moment,
+    rows: str,
+    params: dict[str, object],
+) -> list[DriftCount]:
+    """Append a revision for each document of a table that the store does not know: there is nothing to compare.
+
+    rows, params  the SELECT of the documents
+    """
+    if not incoming.documents:
+        return []
+    kind = revision_table(incoming.table.component, incoming.table.name)
+    with explaining(incoming):
+        connection.execute(
+            f"""insert into {kind.name} by name
+            select nextval('revision_no') as revision_no, $deployment_no as deployment_no, $component as component,
+                $table_name as table_name, $as_of_ns as revision_ns, false as deleted, $snapshot_no as snapshot_no, i.*
+            from ({rows}) as i""",
+            params | _place(incoming.table, moment) | {"snapshot_no": moment.snapshot_no},
+        )
+    own = f"""(
+        select * from {kind.name}
+        where deployment_no = {moment.deployment_no} and snapshot_no = {moment.snapshot_no}
+            and component = '{incoming.table.component}' and table_name = '{incoming.table.name}'
+    ) as appended"""  # names are identifiers, the source checked them
+    refuse_duplicates(connection, incoming, own)
+    return unknown_statuses(connection, incoming.table, kind, own)
 
 
 def drop_table(

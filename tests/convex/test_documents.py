@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import math
 import stat
 import tracemalloc
 from pathlib import Path
@@ -38,12 +39,10 @@ def screened(folder: Path, raw: bytes, table: TableRef = MESSAGES, **options: An
     )
 
 
-def extras(found: Screened) -> dict[str, Any]:
+def leftovers(found: Screened) -> dict[str, Any]:
     """Return the leftovers by id."""
-    if found.extras is None:
-        return {}
-    rows = map(orjson.loads, found.extras.read_bytes().splitlines())
-    return {row["_id"]: orjson.loads(row["leftovers"]) for row in rows}
+    rows = map(orjson.loads, found.spool.read_bytes().splitlines())
+    return {row["_id"]: orjson.loads(row["leftovers"]) for row in rows if row.get("leftovers")}
 
 
 def drift(found: Screened) -> dict[tuple[str, str, str], int]:
@@ -55,18 +54,19 @@ def test_plain_documents_are_spooled_as_they_came(tmp_path: Path) -> None:
     raw = ndjson(*(message(n, llmModel="gpt-4o", sequence=1.0) for n in range(1, 4)))
     found = screened(tmp_path, raw)
     assert found.spool.read_bytes() == raw
-    assert (found.documents, found.extras, found.drift) == (3, None, ())
+    assert (found.documents, found.drift, found.is_in_order) == (3, (), True)
+    assert found.longest_bytes == max(map(len, raw.splitlines()))
     assert found.newest_creation_ms == 1765889000003.5
     assert stat.S_IMODE(found.spool.stat().st_mode) == 0o600
 
 
-def test_whatever_has_no_column_goes_to_the_extras_and_is_counted(tmp_path: Path) -> None:
+def test_whatever_has_no_column_goes_to_the_leftovers_and_is_counted(tmp_path: Path) -> None:
     unknown = message(1, clientId="c", nested={"b": 1, "a": [None]})
     mistyped = message(2, createdAt="n/a", status=None, sequence=7)
     missing = message(3, status=..., createdAt=...)
     wrapped = message(4, createdAt=float("nan"), sequence=b"x")
     found = screened(tmp_path, ndjson(unknown, mistyped, missing, wrapped, message(5)))
-    assert extras(found) == {
+    assert leftovers(found) == {
         unknown["_id"]: {"clientId": "c", "nested": {"a": [None], "b": 1}},
         mistyped["_id"]: {"createdAt": "n/a", "status": None, "sequence": 7},
         wrapped["_id"]: {"createdAt": {"$float": "AAAAAAAA+H8="}, "sequence": {"$bytes": "eA=="}},
@@ -82,22 +82,18 @@ def test_whatever_has_no_column_goes_to_the_extras_and_is_counted(tmp_path: Path
         ("createdAt", "mistyped", "float64 that is not finite"): 1,
         ("sequence", "mistyped", "bytes"): 1,
     }
-    assert found.extras is not None
-    assert stat.S_IMODE(found.extras.stat().st_mode) == 0o600
 
 
 def test_leftovers_are_text_in_one_order_whatever_the_documents(tmp_path: Path) -> None:
     one = screened(tmp_path, b'{"_id":"%s","b":{"d":1,"c":2.0},"a":1}\n' % make_id("chatMessages", 1).encode())
     two = screened(tmp_path, b'{"a":1,"b":{"c":2.0,"d":1},"_id":"%s"}\n' % make_id("chatMessages", 1).encode())
-    assert one.extras is not None
-    assert two.extras is not None
-    assert one.extras.read_bytes() == two.extras.read_bytes()
-    assert b'{\\"a\\":1,\\"b\\":{\\"c\\":2.0,\\"d\\":1}}' in one.extras.read_bytes()
+    for found in (one, two):
+        assert found.spool.read_bytes().endswith(b',"leftovers":"{\\"a\\":1,\\"b\\":{\\"c\\":2.0,\\"d\\":1}}"}\n')
 
 
 def test_text_is_reduced_and_told_but_the_tables_own_text_is_left_to_the_store(tmp_path: Path) -> None:
     found = screened(tmp_path, ndjson(message(1, metadataJson="{}", notes="n"), message(2, content=["a", None])))
-    assert extras(found) == {
+    assert leftovers(found) == {
         make_id("chatMessages", 1): {"metadataJson": digest("{}"), "notes": digest("n")},
         make_id("chatMessages", 2): {"content": [digest("a"), None]},
     }
@@ -112,8 +108,26 @@ def test_text_is_reduced_and_told_but_the_tables_own_text_is_left_to_the_store(t
 
 def test_kept_text_is_in_the_leftovers_and_no_drift(tmp_path: Path) -> None:
     found = screened(tmp_path, ndjson(message(1, metadataJson="{}")), keep_text=True)
-    assert extras(found) == {make_id("chatMessages", 1): {"metadataJson": "{}"}}
+    assert leftovers(found) == {make_id("chatMessages", 1): {"metadataJson": "{}"}}
     assert not found.drift
+
+
+def test_a_field_of_the_name_of_the_leftovers_is_a_leftover_like_any_other(tmp_path: Path) -> None:
+    found = screened(tmp_path, ndjson(message(1, leftovers="mine")))
+    assert leftovers(found) == {make_id("chatMessages", 1): {"leftovers": "mine"}}
+
+
+def test_a_repeated_field_is_refused_where_the_line_is_written_anew(tmp_path: Path) -> None:
+    id_ = make_id("chatMessages", 1).encode()
+    with pytest.raises(SourceInvalid, match="line 2: field 'createdAt' stands twice"):
+        screened(tmp_path, b'{"_id":"%s"}\n{"_id":"%s","createdAt":1.0,"createdAt":"n/a"}\n' % (id_, id_))
+
+
+def test_ids_that_do_not_rise_are_told(tmp_path: Path) -> None:
+    far = [message(n) for n in range(3000)]
+    assert screened(tmp_path, ndjson(*far)).is_in_order
+    for wrong in ([message(2), message(1)], [message(1), message(1)], [*far, message(2999)], [*far, message(0)]):
+        assert not screened(tmp_path, ndjson(*wrong)).is_in_order
 
 
 def test_other_tables_keep_references_beside_one_text_of_all_the_rest(tmp_path: Path) -> None:
@@ -126,7 +140,7 @@ def test_other_tables_keep_references_beside_one_text_of_all_the_rest(tmp_path: 
     left = rows[1].pop("leftovers")
     assert rows[1] == {"_id": odd["_id"], "_creationTime": 5, "messageId": "m"}
     assert orjson.loads(left) == {"_creationTime": 5, "taskId": None, "name": "n"}
-    assert (found.documents, found.extras, found.newest_creation_ms) == (2, None, 5.5)
+    assert (found.documents, found.newest_creation_ms) == (2, 5.5)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -134,7 +148,7 @@ def test_other_tables_keep_references_beside_one_text_of_all_the_rest(tmp_path: 
 def test_nothing_of_a_document_is_lost_when_text_is_kept(tmp_path: Path, made: list[dict[str, Any]]) -> None:
     documents = [fields | {"_id": make_id("chatMessages", n)} for n, fields in enumerate(made)]
     found = screened(tmp_path, ndjson(*documents), keep_text=True)
-    left = extras(found)
+    left = leftovers(found)
     columns = {"double": float, "varchar": str, "boolean": bool}
     for document in map(orjson.loads, ndjson(*documents).splitlines()):
         expected = {
@@ -147,7 +161,15 @@ def test_nothing_of_a_document_is_lost_when_text_is_kept(tmp_path: Path, made: l
             or value is None
         }
         assert left.get(document["_id"], {}) == expected
-    assert found.spool.read_bytes() == ndjson(*documents)
+    for line, document in zip(found.spool.read_bytes().splitlines(), documents, strict=True):
+        row = orjson.loads(line)
+        for field, type_ in shape("", "chatMessages").fields.items():
+            value = document.get(field)
+            is_kept = isinstance(value, columns[type_]) or (type_ == "double" and type(value) is int)
+            if is_kept and not (isinstance(value, float) and not math.isfinite(value)):
+                assert row[field] == value
+            else:
+                assert row.get(field) is None  # what the column cannot take is nowhere but in the leftovers
     calls = [document | {"_id": make_id("toolCalls", n)} for n, document in enumerate(documents)]
     rows = map(orjson.loads, screened(tmp_path, ndjson(*calls), CALLS, keep_text=True).spool.read_bytes().splitlines())
     for row, document in zip(rows, map(orjson.loads, ndjson(*calls).splitlines()), strict=True):
@@ -237,7 +259,7 @@ def test_drift_without_end_is_counted_under_one_name(tmp_path: Path) -> None:
     found = screened(tmp_path, ndjson(*(message(n, **{f"field{n}": True}) for n in range(1200))))
     assert len(found.drift) <= 1001
     assert sum(item.count for item in found.drift) == 1200
-    assert len(extras(found)) == 1200
+    assert len(leftovers(found)) == 1200
 
 
 def test_memory_does_not_grow_with_the_number_of_documents(tmp_path: Path) -> None:

@@ -21,25 +21,15 @@ def spool(folder: Path, table: TableRef, documents: Sequence[Document]) -> Incom
     known = (
         {c.field for c in REVISION_TABLES[table.name].columns} | {"_id", "_creationTime", "content"} if typed else set()
     )
-    lines, extras = [], []
+    lines = []
     for document in documents:
-        if typed:
-            lines.append(json.dumps(document))
-            left = {k: v for k, v in document.items() if k not in known}
-            if left:
-                extras.append(json.dumps({"_id": document["_id"], "leftovers": json.dumps(left, sort_keys=True)}))
-        else:
-            own = ("_id", "_creationTime", "taskId", "messageId", "userId")
-            left = {k: v for k, v in document.items() if k not in own}
-            row = {k: v for k, v in document.items() if k in own}
-            lines.append(json.dumps(row | {"leftovers": json.dumps(left, sort_keys=True) if left else None}))
+        own = known if typed else ("_id", "_creationTime", "taskId", "messageId", "userId")
+        left = {k: v for k, v in document.items() if k not in own}
+        row = {k: v for k, v in document.items() if k in own}
+        lines.append(json.dumps(row | {"leftovers": json.dumps(left, sort_keys=True) if left else None}))
     path = folder / "documents.jsonl"
     path.write_text("".join(line + "\n" for line in lines))
-    extras_path = None
-    if extras:
-        extras_path = folder / "extras.jsonl"
-        extras_path.write_text("".join(line + "\n" for line in extras))
-    return IncomingTable(table, len(documents), path, extras_path, f"export.zip: {table.name}/documents.jsonl")
+    return IncomingTable(table, len(documents), path, f"export.zip: {table.name}/documents.jsonl")
 
 
 def collection(
