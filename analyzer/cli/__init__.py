@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -79,6 +80,8 @@ class AnalyzerGroup(click.Group):
         Replaces click's own: there a crash is 1, as is a reader who leaves, and an EOFError from a damaged file counts
         as an interrupt.
         """
+        if args is None:  # a process of its own: what it writes holds a deployment's data, and is its user's alone
+            os.umask(0o077)
         words = list(sys.argv[1:] if args is None else args)
         is_debugging = "--debug" in words  # wherever it stands: people add it to the end of what failed
         words = [word for word in words if word != "--debug"]

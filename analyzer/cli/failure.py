@@ -54,7 +54,7 @@ def _described(problem: BaseException) -> tuple[str, str, int]:
         return problem.format_message(), "", EXIT_FAULT
     if isinstance(problem, OSError) and problem.strerror:
         where = f"{problem.filename}: " if problem.filename else ""
-        return f"{where}{problem.strerror}", "", EXIT_FAULT
+        return f"{where}{problem.strerror}", "check that the path is right, may be used, and has room", EXIT_FAULT
     return (
         f"internal fault: {type(problem).__name__}: {problem}",
         "nothing was decided; `analyzer --debug …` shows where it happened",

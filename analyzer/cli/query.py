@@ -210,7 +210,9 @@ def _show(table: Table, fmt: str, path: Path | None) -> None:
     if path is None:
         click.echo(text, nl=False)
     else:
-        path.write_text(text, encoding="utf-8")
+        from analyzer.report.saving import save
+
+        save(path, text.encode("utf-8", "backslashreplace"))
         output.narrate(f"{count(len(table.rows), 'row')}: {visible(str(path))}")
 
 

@@ -18,7 +18,6 @@ from analyzer.errors import (
     EXIT_NO_DATA,
     EXIT_OK,
     EXIT_UNKNOWN,
-    AnalyzerError,
     NoData,
     UsageError,
 )
@@ -208,9 +207,6 @@ def _write(made: Made, path: Path) -> None:
 
         charts.save(charts_rollout.metric_values(made.report), path)
         return
-    try:
-        path.write_text(_rendered(made, FORMAT_OF[path.suffix]), encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise AnalyzerError(
-            f"cannot write the report {visible(str(path))}: {error.strerror or error}", hint="choose another file"
-        ) from None
+    from analyzer.report.saving import save
+
+    save(path, _rendered(made, FORMAT_OF[path.suffix]).encode("utf-8", "backslashreplace"))

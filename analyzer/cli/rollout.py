@@ -135,7 +135,9 @@ def fill(settings: Settings, *, log: Path, out: Path | None) -> int:
     if out is None:
         click.echo(filled.content, nl=False)  # bytes, as they are
     else:
-        _replace(out, filled.content)
+        from analyzer.report.saving import save
+
+        save(out, filled.content)
     left = f"; no snapshot reaches {count(filled.open_rows, 'checkpoint')}" if filled.open_rows else ""
     output.narrate(f"filled in {count(filled.cells, 'cell')}{left}")
     return EXIT_OK
@@ -246,16 +248,6 @@ rollout.add_command(watch)
 
 
 # ---- shared by the commands --------------------------------------------------------------------------------------
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file in one step: a reader, or a crash, meets the old one or the new one whole."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError as problem:
-        raise UsageError(f"{path} cannot be written: {problem.strerror}", hint="name another file with -o") from problem
 
 
 def _plan(

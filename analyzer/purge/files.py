@@ -57,7 +57,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
 
     raises  GuardRefused when another process holds it
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -141,7 +141,7 @@ class Ledger:
             is_new = not self.path.exists()
             if not is_new:
                 _drop_torn_line(self.path)
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, files.PRIVATE)
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, files.PRIVATE)
             self._file = os.fdopen(descriptor, "ab", buffering=0)
             if is_new:
                 files.sync_folder(self.path.parent)

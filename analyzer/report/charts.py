@@ -5,6 +5,7 @@ A function returns the Figure without saving it; `save` writes it so that the sa
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.analysis.policy import METRICS, Counts
 from analyzer.analysis.series import Series, Tick
-from analyzer.errors import AnalyzerError
 from analyzer.model import FilterName, Status
+from analyzer.report.saving import save as save_file
 from analyzer.units import MS_OF_UNIT, count, duration, truncated, visible
 
 if TYPE_CHECKING:
@@ -33,18 +34,15 @@ DPI = 120
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG or SVG, whichever the name says; no date goes into it.
 
-    raises  AnalyzerError when the file cannot be written
+    raises  AnalyzerError when the file cannot be written, see `saving.save`
     """
     import matplotlib as mpl
 
     metadata = {"Software": None} if path.suffix == ".png" else {"Date": None, "Creator": None}
-    try:
-        with mpl.rc_context({"svg.hashsalt": "analyzer", "svg.fonttype": "none"}):
-            figure.savefig(path, dpi=DPI, metadata=metadata)
-    except OSError as error:
-        raise AnalyzerError(
-            f"cannot write the chart {path}: {error.strerror or error}", hint="choose another file"
-        ) from None
+    drawn = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "analyzer", "svg.fonttype": "none"}):
+        figure.savefig(drawn, format=path.suffix[1:], dpi=DPI, metadata=metadata)
+    save_file(path, drawn.getvalue())
 
 
 def health_series(series: Series) -> Figure:

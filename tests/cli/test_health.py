@@ -239,4 +239,4 @@ def test_a_chart_is_written_beside_the_result(name: str, start: bytes, mixed: Pa
 def test_a_chart_that_cannot_be_written_is_a_fault(mixed: Path) -> None:
     result = run(mixed, "--every", "10m", "--chart", "no/such/folder/c.png")
     assert result.exit_code == 3
-    assert result.stderr.startswith("error: cannot write the chart no/such/folder/c.png")
+    assert result.stderr.startswith("error: cannot write no/such/folder/c.png")

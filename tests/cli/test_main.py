@@ -68,7 +68,7 @@ def test_a_command_that_does_not_exist_is_usage_and_lists_those_that_do() -> Non
         ("refused", 6, "the deployment is another one", None),
         ("nothing", 5, "no message and no trace to judge", None),
         ("end-of-file", 3, "internal fault: EOFError: Compressed file ended", "--debug"),
-        ("no-file", 3, "/nowhere/at/all: No such file or directory", None),
+        ("no-file", 3, "/nowhere/at/all: No such file or directory", "check that the path is right"),
     ],
 )
 def test_a_failure_is_one_line_of_fact_one_of_help_and_a_code(how: str, code: int, fact: str, hint: str | None) -> None:

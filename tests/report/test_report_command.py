@@ -131,7 +131,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_read(words: tuple[st
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     done = run("--db", tmp_path / "none.duckdb", "--log", LOG, "-o", tmp_path / "no" / "report.md")
-    assert done.exit_code == 3 and "cannot write the report" in done.output
+    assert done.exit_code == 3 and "cannot write " in done.output
 
 
 def test_the_command_that_makes_a_report_again_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
