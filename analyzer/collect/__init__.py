@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from analyzer import clock
+from analyzer.collect.memory import no_cycles_sought
 from analyzer.convex.documents import Screened, screen
 from analyzer.model import ROOT, CollectResult, SourceInfo, TableCoverage, TableRef, TextFingerprint, TimeBasis
 from analyzer.sources import Source
@@ -41,7 +42,8 @@ def collect(
     """
     started_ms = clock.now_ms()
     with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
-        screened = _screen_all(source, Path(folder), keep_text, progress)
+        with no_cycles_sought():
+            screened = _screen_all(source, Path(folder), keep_text, progress)
         as_of_ns, basis = _source_time(source.info, screened, started_ms)
         info = replace(source.info, time_basis=basis)
         with Store.write(store_path, wait_s=wait_s) as store:

@@ -7,9 +7,7 @@ batch with it. What the deployment forgets is read beside the pages, for most of
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from analyzer import clock
 from analyzer.collect import absent
 from analyzer.collect.beside import Beside
 from analyzer.collect.gathering import CHUNK_DOCUMENTS, Chunk, Spool
+from analyzer.collect.memory import no_cycles_sought
 from analyzer.collect.observing import Look, look, with_variables
 from analyzer.errors import CursorExpired, SourceUnreachable
 from analyzer.model import CollectResult, TextFingerprint
@@ -59,7 +58,7 @@ def collect_live(source: LiveSource, store_path: Path, options: LiveOptions | No
             cursor = store.sync_cursor(deployment.name)
             position = store.observations.position(deployment.name)
     run = _Run(source, store_path, options, Beside(lambda: look(source, position)))
-    with _no_cycles_sought():
+    with no_cycles_sought():
         try:
             return run.collect(cursor)
         except (CursorExpired, CountsDisagreeError) as again:
@@ -67,18 +66,6 @@ def collect_live(source: LiveSource, store_path: Path, options: LiveOptions | No
                 raise
             run.warnings.append(f"everything was read again: {again}")
             return run.collect(None)
-
-
-@contextmanager
-def _no_cycles_sought() -> Iterator[None]:
-    """Keep Python from looking for cycles among millions of parsed values, which have none: a third of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @dataclass(slots=True)

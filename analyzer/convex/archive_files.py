@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol
 
+from analyzer.convex.inflating import Inflating
 from analyzer.errors import SourceError, SourceInvalid
 from analyzer.units import truncated, visible
 
@@ -76,6 +77,7 @@ class ZipFiles:
 
     def __init__(self, path: Path, label: str) -> None:
         self.label = label
+        self._starts: dict[str, int] = {}  # where the bytes of each entry begin
         try:
             self._file: IO[bytes] = path.open("rb")
         except OSError as problem:
@@ -96,6 +98,8 @@ class ZipFiles:
         if is_absurd(info):
             said = f"{info.compress_size} bytes that unpack to {info.file_size}"
             raise SourceInvalid(f"{where}: absurd compression, {said}", hint="nothing was stored")
+        if info.compress_type == zipfile.ZIP_DEFLATED:
+            return _checked(lambda: Inflating(self._file, info, self._starts[name]), where)
         return _checked(lambda: self._zip.open(info), where)
 
     def close(self) -> None:
@@ -145,6 +149,7 @@ class ZipFiles:
                 raise SourceInvalid(f"{where}: damaged, it overlaps with something else", hint=HINT)
             if info.header_offset > free + slack:
                 raise SourceInvalid(f"{where}: damaged, something stands before it unlisted", hint=HINT)
+            self._starts[info.orig_filename] = starts_at
             free, slack = starts_at + info.compress_size, _DESCRIPTOR_BYTES
         if end > free + slack:
             raise SourceInvalid(f"{self.label} is damaged: entries at its end are not listed", hint=HINT)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from operator import lt
@@ -25,7 +26,7 @@ import orjson
 
 from analyzer.convex import ids, values
 from analyzer.convex.lines import HINT, blocks, parse, refuse_repeated_fields, shape_keys
-from analyzer.convex.text import TooDeepError, reduced
+from analyzer.convex.text import TooDeepError, holds_no_string, reduced
 from analyzer.errors import SourceInvalid
 from analyzer.model import DriftCount, TableRef, TableShape
 from analyzer.units import truncated, visible
@@ -65,6 +66,7 @@ class _Shape:
     columns: tuple[str, ...]  # fields whose column takes them; with `_id` and the table's own text
     fits: bool  # whether every column takes what stands there: a null as nothing, an int64 as the nearest number
     leftovers: tuple[str, ...]  # fields that go to leftovers, whole
+    has_string_left: bool  # whether one of them is a string
     drift: tuple[Drift, ...]
     wrapped: tuple[str, ...]  # mistyped fields whose type only the value tells: {"$bytes": …}
 
@@ -231,6 +233,11 @@ class Screening:
         fields = {field: document[field] for field in shape.leftovers}
         for field in shape.wrapped:
             self._count((field, "mistyped", values.type_name(document[field])), 1)
+        if not shape.has_string_left:
+            with suppress(orjson.JSONEncodeError):  # nested too deep to be written
+                compact = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+                if holds_no_string(compact):
+                    return compact.decode()
         try:
             kept, changed = reduced(fields, keep_text=self._keep_text)
         except TooDeepError as problem:
@@ -280,6 +287,7 @@ def _work_out(key: tuple[Any, ...], table: TableShape) -> _Shape:
         columns=tuple(columns),
         fits=fits,
         leftovers=tuple(leftovers),
+        has_string_left=any(types[field] is str for field in leftovers),
         drift=tuple(drift),
         wrapped=tuple(wrapped),
     )

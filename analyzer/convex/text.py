@@ -27,6 +27,8 @@ _TEXT_WORD = re.compile(
     "|lines|logs?|markdown|messages?|notes?|outputs?|patch|payload|prompt|reasoning|request|response|results?|snippet"
     "|stack|stderr|stdout|summary|text|thinking|thought|traceback|transcript"
 )
+# In compact JSON: a string that is a value, of a field, first in an array, or later in one.
+_VALUE_STRING = re.compile(rb'[:\[]"|,"(?:[^"\\]|\\.)*+"(?!:)')
 _TITLE_WORD = re.compile("email|label|name|slug|title")
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
@@ -53,6 +55,14 @@ def reduced(fields: Mapping[str, Any], *, keep_text: bool = False) -> tuple[dict
         if kept is not value:
             changed.append(name)
     return result, changed
+
+
+def holds_no_string(compact: bytes) -> bool:
+    """Return whether a value holds neither text nor absurd nesting, so that there is nothing to reduce.
+
+    compact  the value as compact JSON
+    """
+    return _VALUE_STRING.search(compact) is None and compact.count(b"[") + compact.count(b"{") < MAX_DEPTH
 
 
 def digest(text: str) -> dict[str, Any]:
