@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer.analysis.policy import Counts, Judgement, Policy, Unknown, judged_documents
@@ -41,10 +42,36 @@ def table_coverage(snapshot: Snapshot, tables: Sequence[str]) -> dict[str, Table
     return found
 
 
-def doubts(snapshot: Snapshot, at_ms: int, window_ms: int, tables: Sequence[str]) -> tuple[Unknown, ...]:
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A time between two snapshots of which nobody can tell what was changed and deleted in it."""
+
+    table: str | None  # of the root component; None: all
+    from_ms: int  # the snapshot before it: its documents are known
+    until_ms: int  # the snapshot after it: known as well
+    reason: str
+
+    def concerns(self, tables: Sequence[str]) -> bool:
+        """Tell whether one of these tables is not known in it."""
+        return self.table is None or self.table in tables
+
+    def __str__(self) -> str:
+        return f"between {instant(self.from_ms)} and {instant(self.until_ms)} changes are not known: {self.reason}"
+
+
+def gaps(frame: Frame) -> tuple[Gap, ...]:
+    """Return the gaps in the history of a frame's deployment, oldest first."""
+    rows = frame.rows("health/gaps")
+    return tuple(Gap(table, int(from_ms), int(until_ms), reason) for table, from_ms, until_ms, reason in rows)
+
+
+def doubts(
+    snapshot: Snapshot, at_ms: int, window_ms: int, tables: Sequence[str], lost: Sequence[Gap] = ()
+) -> tuple[Unknown, ...]:
     """Return why a snapshot cannot tell health at a clock, whatever it counts.
 
     tables  that must have been collected
+    lost    gaps in the history; at either end of one the documents are known, within it they are not
     """
     found = [
         Unknown("not-collected", f"what {name} holds", f"{name} was not collected: {covered.reason}", "collect it too")
@@ -61,6 +88,11 @@ def doubts(snapshot: Snapshot, at_ms: int, window_ms: int, tables: Sequence[str]
                 "collect again, or move --at",
             )
         )
+    found += [
+        Unknown("gap", "how the documents were at the clock", str(gap), f"take --at {instant(gap.until_ms)}, its end")
+        for gap in lost
+        if gap.from_ms < at_ms < gap.until_ms and gap.concerns(tables)
+    ]
     return tuple(found)
 
 
@@ -81,13 +113,17 @@ def stale(snapshot: Snapshot, now_ms: int, max_age_ms: int | None) -> tuple[Unkn
     return (Unknown("stale", "how the deployment is now", cause, "collect again"),)
 
 
-def findings(frame: Frame, policy: Policy, raw: Counts, judgement: Judgement) -> tuple[Finding, ...]:
+def findings(
+    frame: Frame, policy: Policy, raw: Counts, judgement: Judgement, lost: Sequence[Gap] = ()
+) -> tuple[Finding, ...]:
     """Return what a person should know of the counts of a frame.
 
     raw        every document
     judgement  the verdict whose targets are shown
+    lost       gaps in the history
     """
-    return (*_of_the_clock(frame, policy, raw), *_of_drift(raw), *_of_targets(judgement))
+    clock = (*_of_the_clock(frame, policy, raw), *_of_gaps(frame.at_ms, policy, lost))
+    return (*clock, *_of_drift(raw), *_of_targets(judgement))
 
 
 def unjudged_rules(unjudged: Sequence[Unjudged]) -> tuple[Finding, ...]:
@@ -128,6 +164,19 @@ def _of_the_clock(frame: Frame, policy: Policy, raw: Counts) -> list[Finding]:
             )
         ]
     return []
+
+
+def _of_gaps(at_ms: int, policy: Policy, lost: Sequence[Gap]) -> list[Finding]:
+    """Say which gaps the window reaches into: what the documents at the clock are is known, what went before is not."""
+    return [
+        Finding(
+            "gap-in-window",
+            f"{gap}; what was made and deleted in it is in no count",
+            {"table": gap.table, "from_ms": gap.from_ms, "until_ms": gap.until_ms},
+        )
+        for gap in lost
+        if gap.until_ms <= at_ms and at_ms - policy.window_ms < gap.until_ms and gap.concerns(JUDGED_TABLES)
+    ]
 
 
 def _of_drift(raw: Counts) -> list[Finding]:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from analyzer.analysis import app_functions
 from analyzer.analysis.doubts import (
     JUDGED_TABLES,
+    Gap,
     doubts,
     findings,
+    gaps,
     needed_tables,
     stale,
     table_coverage,
@@ -128,13 +130,13 @@ def assess(
     tolerate    deployment types on which degraded by test leftovers alone is accepted
     """
     snapshot, at_ms = frame.snapshot, frame.at_ms
-    old = stale(snapshot, now_ms, max_age_ms)
+    old, lost = stale(snapshot, now_ms, max_age_ms), gaps(frame)
     raw = count(frame, policy)
-    tolerated = not old and _is_tolerated(frame, policy, raw, tolerate)
+    tolerated = not old and _is_tolerated(frame, policy, raw, tolerate, lost)
     counted = count_both(frame, policy, filter_name, raw=raw)
     tables = needed_tables(filter_name)
     without_tests = side(
-        counted.without_tests, at_ms, policy, (*old, *doubts(snapshot, at_ms, policy.window_ms, tables))
+        counted.without_tests, at_ms, policy, (*old, *doubts(snapshot, at_ms, policy.window_ms, tables, lost))
     )
     return HealthReport(
         snapshot=snapshot,
@@ -142,14 +144,14 @@ def assess(
         policy=policy,
         filter=filter_name,
         reported=reported,
-        raw=side(counted.raw, at_ms, policy, (*old, *doubts(snapshot, at_ms, policy.window_ms, JUDGED_TABLES))),
+        raw=side(counted.raw, at_ms, policy, (*old, *doubts(snapshot, at_ms, policy.window_ms, JUDGED_TABLES, lost))),
         without_tests=without_tests,
         excluded=counted.excluded,
         coverage=table_coverage(snapshot, tables),
         tolerated=tolerated,
         findings=(
             *(reported.findings if reported else ()),
-            *findings(frame, policy, raw, without_tests.judgement),
+            *findings(frame, policy, raw, without_tests.judgement, lost),
             *unjudged_rules(unjudged),
         ),
     )
@@ -235,11 +237,13 @@ def with_response(counts: Counts, response: tuple[float, int] | None) -> Counts:
     return replace(counts, response_p95_ms=response[0], response_count=response[1])
 
 
-def _is_tolerated(frame: Frame, policy: Policy, raw: Counts, tolerate: Sequence[DeploymentType]) -> bool:
+def _is_tolerated(
+    frame: Frame, policy: Policy, raw: Counts, tolerate: Sequence[DeploymentType], lost: Sequence[Gap]
+) -> bool:
     """Tell whether raw is degraded by only certain and likely leftovers of tests, on a type where that is fine."""
     if frame.snapshot.deployment.type not in SERVER_CONFIRMED_TYPES.intersection(tolerate):
         return False
-    if doubts(frame.snapshot, frame.at_ms, policy.window_ms, needed_tables(FilterName.EVIDENCE)):
+    if doubts(frame.snapshot, frame.at_ms, policy.window_ms, needed_tables(FilterName.EVIDENCE), lost):
         return False
     counted = count_both(frame, policy, FilterName.EVIDENCE, raw=raw, internal=False)
     is_degraded = judge(counted.raw, policy).status is Status.DEGRADED

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyzer.analysis import artifacts, health
-from analyzer.analysis.doubts import JUDGED_TABLES, doubts, needed_tables
+from analyzer.analysis.doubts import JUDGED_TABLES, Gap, doubts, gaps, needed_tables
 from analyzer.analysis.policy import RESPONSE_PERCENT, STUCK_MS, Counts, Policy
 from analyzer.analysis.reported import SYSTEM_HEALTH, claimed, timestamp_ms
 from analyzer.errors import UsageError
@@ -127,8 +127,9 @@ def series(
         if policy.needs_response:
             raw[stretch], part = _with_responses(frame, raw[stretch], part, span_params | ticks, policy)
         without += part
-    raw_sides = _judge(snapshot, policy, JUDGED_TABLES, clocks, raw)
-    sides = _judge(snapshot, policy, needed_tables(filter_name), clocks, without)
+    lost = gaps(frame)
+    raw_sides = _judge(snapshot, policy, JUDGED_TABLES, clocks, raw, lost=lost)
+    sides = _judge(snapshot, policy, needed_tables(filter_name), clocks, without, lost=lost)
     return Series(
         snapshot,
         policy,
@@ -140,15 +141,32 @@ def series(
 
 
 def _judge(
-    snapshot: Snapshot, policy: Policy, tables: Sequence[str], clocks: Grid, counts: Sequence[Counts]
+    snapshot: Snapshot,
+    policy: Policy,
+    tables: Sequence[str],
+    clocks: Grid,
+    counts: Sequence[Counts],
+    *,
+    lost: Sequence[Gap],
 ) -> list[health.Side]:
     usual = doubts(snapshot, snapshot.as_of_ms, policy.window_ms, tables)
-    covered_until_ms = snapshot.as_of_ms + policy.window_ms  # only later clocks have doubts of their own
+    unsure_ticks = set(_ticks_with_doubts(clocks, snapshot.as_of_ms + policy.window_ms, lost))
     sides = []
-    for at_ms, found in zip(clocks.clocks, counts, strict=True):
-        unsure = usual if at_ms <= covered_until_ms else doubts(snapshot, at_ms, policy.window_ms, tables)
+    for tick, (at_ms, found) in enumerate(zip(clocks.clocks, counts, strict=True)):
+        unsure = doubts(snapshot, at_ms, policy.window_ms, tables, lost) if tick in unsure_ticks else usual
         sides.append(health.side(found, at_ms, policy, unsure))
     return sides
+
+
+def _ticks_with_doubts(clocks: Grid, covered_until_ms: int, lost: Sequence[Gap]) -> Iterator[int]:
+    """Yield the ticks that have doubts of their own: in a gap, and where the snapshot does not reach."""
+    for from_ms, until_ms in [
+        *((gap.from_ms, gap.until_ms) for gap in lost),
+        (covered_until_ms, clocks.clocks[-1] + 1),
+    ]:
+        first = max(0, (from_ms - clocks.first_ms) // clocks.step_ms + 1)
+        end = min(clocks.ticks, -((clocks.first_ms - until_ms) // clocks.step_ms))
+        yield from range(first, end)
 
 
 def _stretches(store: Store, snapshot: Snapshot, clocks: Grid) -> Iterator[tuple[int, int]]:

@@ -33,6 +33,7 @@ class Chunk:
     truncates: dict[TableName, None] = field(default_factory=dict)
     is_fresh: bool = False
     cursor: str | None = None
+    is_empty: bool = True  # no page was taken on
 
     @property
     def documents(self) -> int:
@@ -41,6 +42,7 @@ class Chunk:
 
     def add(self, page: Page) -> None:
         """Take one page on."""
+        self.is_empty = False
         if page.is_fresh:
             self.newest, self.truncates, self.is_fresh = {}, {}, True
         for place in page.truncates:

@@ -20,6 +20,7 @@ from analyzer.collect.observing import Look, look, with_variables
 from analyzer.errors import CursorExpired, SourceUnreachable
 from analyzer.model import CollectResult, TextFingerprint
 from analyzer.sources.live import LiveSource
+from analyzer.sources.live_events import RESYNC_ACTIONS
 from analyzer.store import Batch, Collection, CountsDisagreeError, Store
 from analyzer.store.looks import Position, Span
 from analyzer.units import instant
@@ -57,14 +58,15 @@ def collect_live(source: LiveSource, store_path: Path, options: LiveOptions | No
         with Store.write(store_path, wait_s=options.wait_s) as store:
             cursor = store.sync_cursor(deployment.name)
             position = store.observations.position(deployment.name)
-    run = _Run(source, store_path, options, Beside(lambda: look(source, position)))
+    run = _Run(source, store_path, options, Beside(lambda: look(source, position)), position)
     with no_cycles_sought():
         try:
             return run.collect(cursor)
-        except (CursorExpired, CountsDisagreeError) as again:
+        except (CursorExpired, CountsDisagreeError, _ReplacedError) as again:
             if cursor is None and isinstance(again, CursorExpired):
                 raise
-            run.warnings.append(f"everything was read again: {again}")
+            run.interrupted = f"everything was read again: {again}"
+            run.warnings.append(run.interrupted)
             return run.collect(None)
 
 
@@ -76,14 +78,26 @@ class _Run:
     store_path: Path
     options: LiveOptions
     look: Beside[Look]
+    position: Position  # where the look before it ended
     started_ms: int = field(default_factory=clock.now_ms)
     warnings: list[str] = field(default_factory=list)
+    interrupted: str = ""  # why what changed since the last snapshot is not known
 
     def collect(self, cursor: str | None) -> CollectResult:
         """Read on from a cursor, and make a snapshot of it."""
         with _Reading(self) as reading:
             reading.read(cursor)
-            return self.promote(reading.spool.batch())
+            if cursor is not None and self.source.way == "deltas":
+                self.refuse_replaced()
+            return self.promote(reading.spool.batch() if reading.spool.can_be_kept else None)
+
+    def refuse_replaced(self) -> None:
+        """Raise _ReplacedError where deltas cannot be trusted: they say nothing of tables that change as a whole."""
+        events = self.look.result().observed.events
+        since_ms = self.position.events_until_ms or 0.0
+        for event in () if events is None else events.rows:
+            if event.action in RESYNC_ACTIONS and event.at_ms > since_ms:
+                raise _ReplacedError(f"{event.action} at {instant(int(event.at_ms))} may have replaced tables")
 
     def keep(self, batch: Batch) -> None:
         """Let a batch wait in the store."""
@@ -97,18 +111,18 @@ class _Run:
                 keep_text=options.keep_text,
             )
 
-    def promote(self, batch: Batch) -> CollectResult:
-        """Make a snapshot of what waits and of the last batch."""
+    def promote(self, batch: Batch | None) -> CollectResult:
+        """Make a snapshot of what waits and of the last batch; None where all of it waits already."""
         source, options = self.source, self.options
         info = source.info
         as_of_ns = info.source_time_ns
         assert as_of_ns is not None
         expected = source.counts(as_of_ns) if source.way == "deltas" else None
         seen = with_variables(self.look.result(), source.variables)
-        with Store.write(self.store_path, wait_s=options.wait_s) as store:
+        with Store.write(self.store_path, wait_s=options.wait_s) as store, store.together():
             gaps = store.observe(source.connection.deployment, seen.observed)
             told = (*self.warnings, *info.warnings, *seen.warnings, *map(_gap, gaps))
-            result = store.promote(
+            result, lost = store.promote(
                 Collection(
                     info=replace(info, warnings=told),
                     tables=(),
@@ -122,8 +136,13 @@ class _Run:
                 source.tables(),
                 expected,
                 batch,
+                self.interrupted,
             )
-        return replace(result, findings=(*result.findings, *map(_gap, gaps)))
+        return replace(result, findings=tuple(map(_gap, (*gaps, *lost))))
+
+
+class _ReplacedError(Exception):
+    """Tables may have been replaced since the last snapshot, without a word in the deltas."""
 
 
 class _Reading:
@@ -157,7 +176,8 @@ class _Reading:
                 self._pour()
                 if self.spool.documents >= self._limit or self.spool.age_s >= BATCH_S:
                     self._keep()
-        self._pour()
+        if not self._chunk.is_empty:
+            self._pour()
 
     def _pour(self) -> None:
         if self._chunk.is_fresh:

@@ -1,7 +1,8 @@
 """Documents by `list_snapshot`, then `document_deltas`: the older pair, which every version has.
 
 The snapshot is read table by table at one moment; the deltas after it are complete up to their cursor, page by page.
-Blind to one thing: a table that was replaced, cleared or dropped as a whole leaves no deltas (see `live.resync_signs`).
+Blind to one thing: a table that was replaced, cleared or dropped as a whole leaves no deltas. Counts tell, and events
+(`live_events.RESYNC_ACTIONS`).
 """
 
 from __future__ import annotations

@@ -99,11 +99,6 @@ def raw_events(client: Client, since_ms: int) -> Iterator[RawEvent]:
         guard.step(params["cursor"], is_empty=not items)
 
 
-def resync_signs(events: Events, since_ms: float) -> tuple[DeploymentEvent, ...]:
-    """Return the events after which a read by deltas must start over."""
-    return tuple(event for event in events.events if event.action in RESYNC_ACTIONS and event.at_ms >= since_ms)
-
-
 def _raw_item(client: Client, item: dict[str, Any]) -> RawEvent:
     actor = item.get("actor")
     kind = actor.get("kind") if isinstance(actor, dict) else None

@@ -41,6 +41,7 @@ class Store:
     def __init__(self, path: Path, duck: duckdb.DuckDBPyConnection) -> None:
         self.path = path
         self._duck = duck
+        self._is_writing = False
 
     @classmethod
     def read(cls, path: Path, *, wait_s: float = 10.0) -> Self:
@@ -215,21 +216,42 @@ class Store:
         collection: Collection,
         tables: Sequence[TableRef],
         expected: Mapping[tuple[str, str], int] | None,
-        last: Batch,
-    ) -> CollectResult:
-        """Make a snapshot of what waits of a live read and of the batch behind it, in one transaction.
+        last: Batch | None,
+        interrupted: str = "",
+    ) -> tuple[CollectResult, tuple[Span, ...]]:
+        """Make a snapshot of what waits of a live read and of the last batch, in one transaction.
 
-        collection  without tables: they wait in the store
-        tables      every table that the deployment has now
-        expected    how many documents each should hold, where that was asked
-        raises      CountsDisagreeError; the store is then as it was
+        collection   without tables: they wait in the store
+        tables       every table that the deployment has now
+        expected     how many documents each should hold, where that was asked
+        last         what was read since a batch was kept; None: nothing
+        interrupted  why the deployment could not tell what changed since the snapshot before; "" where it could
+        returns      the snapshot, and what cannot be told of the time since the one before
+        raises       CountsDisagreeError; the store is then as it was
         """
         with self._transaction():
             moment, _ = self._moment(collection)
             keeping = Keeping(collection.fingerprints, collection.keep_text)
             coverage, drift = staged.promote(self._duck, moment, tables, expected, last=last, keeping=keeping)
             coverage += self._drop_missing(moment, {c.table for c in coverage})
-            return CollectResult(self._record(collection, moment, coverage, drift), already_present=False)
+            gaps = self._lost(moment, coverage, interrupted)
+            return CollectResult(self._record(collection, moment, coverage, drift), already_present=False), gaps
+
+    def _lost(self, moment: Moment, coverage: Sequence[TableCoverage], interrupted: str) -> tuple[Span, ...]:
+        """Record the time since the snapshot before where nobody knows what was changed and deleted in it."""
+        number = moment.deployment_no
+        before = [at for at, _ in catalog.neighbours(self._duck, number) if at < moment.as_of_ns]
+        if not before:
+            return ()
+        name = "/".join  # of a table: component and name
+        why = {
+            f"documents {name(p for p in (c.table.component, c.table.name) if p)}": c.reason
+            for c in coverage
+            if c.reason
+        }
+        if interrupted:
+            why = {"documents": interrupted}
+        return self.observations.lose(number, max(before) // 10**6, moment.as_of_ns // 10**6, why)
 
     def _load(self, moment: Moment, collection: Collection) -> tuple[list[TableCoverage], list[DriftCount]]:
         coverage: list[TableCoverage] = []
@@ -263,8 +285,24 @@ class Store:
                     gone.append(TableCoverage(table, "collected", 0, 0, 0, removed, "the table is gone"))
         return gone
 
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which all that is written is kept together or not at all."""
+        return self._transaction()
+
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
+        if self._is_writing:
+            yield
+            return
+        self._is_writing = True
+        try:
+            with self._begun():
+                yield
+        finally:
+            self._is_writing = False
+
+    @contextlib.contextmanager
+    def _begun(self) -> Iterator[None]:
         self._duck.execute("begin")
         try:
             yield

@@ -6,7 +6,7 @@ out. What came between two looks and can no longer be seen is a gap, with its re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import duckdb
@@ -17,7 +17,7 @@ from analyzer.store.looks import CallRow, CallsSeen, EventsSeen, MetricsSeen, Ob
 
 MINUTE_MS = 60_000
 EDGE_MS = 2 * MINUTE_MS  # the oldest minutes of an hour are forgotten while it is being read
-Stream = Literal["events", "metrics", "calls"]
+Stream = Literal["events", "metrics", "calls", "documents"]
 FORGOT = "the platform lost its memory, as it does when it restarts"
 
 
@@ -63,6 +63,14 @@ class Observations:
                 "insert into failed_collect values ($n, $at_ms, $reason)",
                 {"n": number, "at_ms": failed_at_ms, "reason": reason},
             )
+
+    def lose(self, number: int, from_ms: int, until_ms: int, why: Mapping[str, str]) -> tuple[Span, ...]:
+        """Record that changes of documents between two snapshots cannot be told; returns the gaps.
+
+        why  the reason by stream: `documents`, or `documents TABLE` for one table alone
+        """
+        spans = [Span(stream, from_ms, until_ms, True, reason) for stream, reason in sorted(why.items())]
+        return tuple(gap for span in spans for gap in self._gap(number, span))
 
     def keep(self, number: int, observed: Observed) -> tuple[Span, ...]:
         """Add what is new; returns the gaps that this look revealed. Runs inside the caller's transaction."""

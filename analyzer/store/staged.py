@@ -20,6 +20,8 @@ from analyzer.store.columns import REVISION_TABLES, RevisionTable, revision_tabl
 from analyzer.store.incoming import IncomingTable, load_incoming, stored_columns, unknown_statuses
 from analyzer.store.ingest import Moment, append_differences
 
+REPLACED = "the table was emptied or replaced as a whole since the snapshot before"
+
 
 @dataclass(frozen=True, slots=True)
 class StagedTable:
@@ -140,21 +142,24 @@ def promote(
     tables: Sequence[TableRef],
     expected: Mapping[tuple[str, str], int] | None,
     *,
-    last: Batch,
+    last: Batch | None,
     keeping: Keeping,
 ) -> tuple[list[TableCoverage], list[DriftCount]]:
     """Turn what waits, and the last batch with it, into revisions at a moment. Runs inside the caller's transaction.
 
     tables    every table that the deployment has now
     expected  how many documents each of them should hold; None: not asked
+    last      None: everything waits already
     raises    CountsDisagreeError
     """
     number = moment.deployment_no
-    if last.is_fresh:
+    if last is None:
+        last = Batch((), cursor(connection, number), False, ())
+    elif last.is_fresh:
         forget(connection, number)
-    if any(_waits(connection, number, kind) for kind in REVISION_TABLES.values()):
+    elif any(_waits(connection, number, kind) for kind in REVISION_TABLES.values()):
         keep(connection, number, last, kept_at_ms=0, keeping=keeping)
-        last = replace(last, tables=(), truncates=(), drift=(), is_fresh=False)
+        last = replace(last, tables=(), truncates=(), drift=())
     row = connection.execute("select is_fresh from sync where deployment_no = $n", {"n": number}).fetchone()
     is_fresh = row is None or bool(row[0]) or last.is_fresh
     emptied = {(table.component, table.name) for table in last.truncates}
@@ -179,6 +184,8 @@ def promote(
                 f"{table.name} would hold {covered.documents} documents, the deployment has {expected[place]}",
                 hint="everything is read again",
             )
+        if place in emptied and place in counts and not is_fresh:
+            covered = replace(covered, reason=REPLACED)
         coverage.append(covered)
         drift += unknown
     drift += [DriftCount(*item) for item in _waiting_drift(connection, number)]

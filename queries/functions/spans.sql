@@ -2,7 +2,7 @@
 --
 -- grain    one row per span
 -- params   none
--- returns  stream    VARCHAR  metrics, calls or events
+-- returns  stream    VARCHAR  metrics, calls, events; documents, or documents and a table, only as gaps
 --          from_ms   DOUBLE   by the deployment's clock
 --          until_ms  DOUBLE   not included
 --          is_gap    BOOLEAN  lost for good; wins where it overlaps what was seen

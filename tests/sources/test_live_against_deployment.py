@@ -16,7 +16,7 @@ from analyzer.convex.connection import connect
 from analyzer.errors import AccessDenied, CursorExpired
 from analyzer.model import DeploymentType
 from analyzer.sources.live import LiveSource
-from analyzer.sources.live_events import read_events, resync_signs
+from analyzer.sources.live_events import RESYNC_ACTIONS, read_events
 from analyzer.sources.live_logs import read_logs
 from analyzer.sources.live_metrics import read_metrics
 from analyzer.sources.live_pages import Page, Wanted
@@ -471,7 +471,7 @@ def test_flips_pushes_and_imports_are_found(kind: Any) -> None:
     assert "create_environment_variable" in actions
     assert "push_config_with_components" in actions
     assert found.complete_since_ms == since_ms
-    assert resync_signs(found, 0) == ()
+    assert not RESYNC_ACTIONS.intersection(actions)
     pushed = found.events[actions.index("push_config_with_components")]
     assert pushed.details == {"modules_added": ["chat.js"]}
 
