@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from analyzer.analysis import policy as policies
+from analyzer.analysis.prices import Price, Prices
 from analyzer.convex import dotenv
 from analyzer.convex.function_names import FunctionNames
 from analyzer.errors import ConfigError
@@ -81,6 +82,7 @@ class Settings:
     deployments: Mapping[str, DeploymentSettings] = field(default_factory=dict)  # by name
     ignored_edges: tuple[str, ...] = ()  # "table.field": references that a purge may leave dangling
     scrubbed_edges: tuple[str, ...] = ()  # the same: references that a purge may take out of documents that stay
+    prices: Prices = field(default_factory=dict)  # what models charge, by their names in documents
     config_file: Path | None = None  # where the file was found
 
 
@@ -200,6 +202,12 @@ def _share(value: object) -> float:
     return float(value)
 
 
+def _amount(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise ValueError("US dollars, 0 or more")
+    return float(value)
+
+
 def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError("a whole number, 0 or more")
@@ -250,6 +258,7 @@ SECTION_KEYS: Mapping[str, Mapping[str, Check]] = {
     "purge": {"ignore_edges": _edges, "scrub_edges": _plain_edges},
 }
 DEPLOYMENT_KEYS: Mapping[str, Check] = {"purge": _flag, "unattended": _flag, "pause": _flag}
+PRICE_KEYS: Mapping[str, Check] = {"input_per_million": _amount, "output_per_million": _amount}
 POLICY_KEYS: Mapping[str, Check] = {
     "window": _duration_ms,
     "max_error_rate": _share,
@@ -266,7 +275,7 @@ class _Reader:
         self._path = path
 
     def settings(self, table: Mapping[str, Any]) -> Settings:
-        sections = (*SECTION_KEYS, "policy", "deployments")
+        sections = (*SECTION_KEYS, "policy", "deployments", "prices")
         top = self._checked("", {k: v for k, v in table.items() if k not in sections}, TOP_KEYS, sections)
         read = {
             name: self._checked(name, self._table(name, table.get(name, {})), keys)
@@ -284,6 +293,7 @@ class _Reader:
             deployments=self._deployments(self._table("deployments", table.get("deployments", {}))),
             ignored_edges=read["purge"].get("ignore_edges", ()),
             scrubbed_edges=read["purge"].get("scrub_edges", ()),
+            prices=self._prices(self._table("prices", table.get("prices", {}))),
             config_file=self._path,
         )
         known = (*policies.BUILT_IN, *settings.policies)
@@ -307,6 +317,19 @@ class _Reader:
         for name, value in table.items():
             section = f"deployments.{name}"
             found[name] = DeploymentSettings(**self._checked(section, self._table(section, value), DEPLOYMENT_KEYS))
+        return found
+
+    def _prices(self, table: Mapping[str, Any]) -> dict[str, Price]:
+        found = {}
+        for model, value in table.items():
+            section = f'prices."{model}"'
+            read = self._checked(section, self._table(section, value), PRICE_KEYS)
+            if missing := [key for key in PRICE_KEYS if key not in read]:
+                raise ConfigError(
+                    f"{self._path}: [{section}] has no {missing[0]}",
+                    hint="a model has both prices; one that is free of charge has 0",
+                )
+            found[model] = Price(**read)
         return found
 
     def _checked(

@@ -118,6 +118,12 @@ def percent(share: float | None, digits: int = 1) -> str:
     return f"{share * 100:.{digits}f}%"
 
 
+def dollars(amount: float) -> str:
+    """Write US dollars, with as many digits as the cost of one workflow needs: `$12.50`, `$0.0312`, `$0.000415`."""
+    digits = 2 if abs(amount) >= 10 else 4 if abs(amount) >= 0.01 or amount == 0 else 6
+    return f"${amount:,.{digits}f}"
+
+
 def byte_count(size_bytes: int) -> str:
     """Write a number of bytes in powers of 1024: `512 B`, `1.4 MiB`."""
     size = float(size_bytes)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from analyzer import config
+from analyzer.analysis.prices import Price
 from analyzer.errors import ConfigError
 from analyzer.model import DeploymentType, FilterName
 
@@ -59,6 +60,9 @@ def test_every_section_of_the_file_arrives(folder: Path) -> None:
         names = ["ENABLE_WORKFLOW"]
         [functions]
         system_health = "ops:health"
+        [prices."gpt-4o"]
+        input_per_million = 2.5
+        output_per_million = 10
         [rules]
         files = ["rules/ours.toml"]
         """,
@@ -79,6 +83,7 @@ def test_every_section_of_the_file_arrives(folder: Path) -> None:
     }
     assert settings.flags == ("ENABLE_WORKFLOW",)
     assert settings.functions.system_health == "ops:health"
+    assert settings.prices == {"gpt-4o": Price(2.5, 10.0)}
     assert settings.functions.alerts == "monitoring/dashboard:checkAlerts"
     assert settings.rule_files == (folder / "rules/ours.toml",)
     assert settings.config_file == folder / "analyzer.toml"
@@ -126,6 +131,8 @@ def test_the_nearest_file_upward_counts_and_analyzer_toml_beats_pyproject(
         ("[health]\ntolerate = ['prod']", "[health] tolerate is ['prod']", "dev, preview"),
         ("[health]\ntolerate = 'dev'", "[health] tolerate is 'dev'", "a list"),
         ("[policy.ours]\nmax_error_rate = 5", "[policy.ours] max_error_rate is 5", "a share, 0 to 1"),
+        ("[prices.gpt]\ninput_per_million = -1", '[prices."gpt"] input_per_million is -1', "US dollars"),
+        ("[prices.gpt]\ninput_per_million = 1", '[prices."gpt"] has no output_per_million', "both prices"),
         ("[policy.ours]\nmax_stuck = true", "[policy.ours] max_stuck is True", "a whole number"),
         ("[policy.ours]\nwindow = '0s'", "[policy.ours] window is '0s'", "longer than 0"),
         ("[policy.ours]\nlimit = 1", "[policy.ours] limit is not a setting", "max_error_rate"),

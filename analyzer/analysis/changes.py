@@ -10,21 +10,36 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from analyzer.analysis.rollout_log import RolloutLog
+from analyzer.units import instant
 
 HOUR_MS = 3_600_000
 FIRST_CHECKPOINT_MS = HOUR_MS
 BASELINE_MS = 7 * 24 * HOUR_MS
 
 
+DEPLOYED = "code deployed"
+
+
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """One flag that was set or removed."""
+    """One flag that was set or removed, or code that was deployed."""
 
-    flag: str
-    value: str | None  # "true", "false"; None when it was removed or set to something else
+    flag: str  # DEPLOYED for a deploy
+    value: str | None  # "true", "false"; None when it was removed or set to something else, and for a deploy
     at_ms: int
     precision_ms: int = 1  # the moment lies in [at_ms, at_ms + precision_ms)
     phase: str = ""  # number of the phase in the log; "" when no log tells
+    is_deploy: bool = False
+
+    @property
+    def name(self) -> str:
+        """What was changed: two deploys are two things, a flag that is flipped twice is one."""
+        return f"{DEPLOYED} {instant(self.at_ms)}" if self.is_deploy else self.flag
+
+
+def deploy(at_ms: int) -> Flip:
+    """Return code that was deployed, as a step of a rollout."""
+    return Flip(DEPLOYED, None, at_ms, is_deploy=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +66,8 @@ class Change:
 
     @property
     def not_separable(self) -> bool:
-        """Tell whether more than one flag changed, so that no effect can be laid to one of them."""
-        return len({flip.flag for flip in self.flips}) > 1
+        """Tell whether more than one thing changed, so that no effect can be laid to one of them."""
+        return len({flip.name for flip in self.flips}) > 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from analyzer.analysis import artifacts, compare, gates, health, judging
 from analyzer.analysis import verdict as v
 from analyzer.analysis.changes import Change, Window, baseline_window, look_window
-from analyzer.analysis.compare import Tally, Windows
+from analyzer.analysis.compare import Tally
 from analyzer.analysis.policy import Policy
+from analyzer.analysis.prices import Prices
 from analyzer.analysis.rollout import Rollout
 from analyzer.analysis.rollout_plan import Plan
+from analyzer.analysis.windows import Windows
 from analyzer.model import FilterName, Snapshot
 from analyzer.rules import InternalLists, RuleSet
 from analyzer.store import Frame, Store
@@ -30,6 +32,7 @@ class Judging:
     policy: Policy
     now_ms: int  # the local clock; only compared with when a snapshot was taken
     full: bool = False
+    prices: Prices = field(default_factory=dict)  # what models charge
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ def judge_look(
         return _uncounted(look, gates.decide((), stale=stale, failed_before=failed_before))
     frame = frames.open(look.snapshot)
     windows = find_windows(frame, rollout, change, look.window)
-    tally = compare.tally(frame, windows, how.filter, [flip.at_ms for flip in rollout.flips])
+    tally = compare.tally(frame, windows, how.filter, [flip.at_ms for flip in rollout.flips], prices=how.prices)
     metrics = judging.judge(tally, rollout.plan, look.alpha)
     decision = gates.decide(metrics, invalid=(*invalid, *undone(change, look)), failed_before=failed_before)
     return Judged(
@@ -162,26 +165,30 @@ def undone(change: Change, look: Look) -> tuple[str, ...]:
     """Say why a look shows nothing of a change: every flag in it was flipped back at once."""
     values: dict[str, list[str | None]] = {}
     for flip in change.flips:
-        values.setdefault(flip.flag, []).append(flip.value)
+        values.setdefault(flip.name, []).append(flip.value)
     back = [flag for flag, seen in values.items() if len(seen) > 1 and seen[-1] != seen[0]]
     if back and len(back) == len(values):
         return (f"{', '.join(back)}: flipped back within the change, so {look.label} shows nothing of it.",)
     return ()
 
 
-def with_filter(frame: Frame, windows: Windows, filter_name: FilterName, plan: Plan, alpha: float) -> v.FilterVerdict:
+def with_filter(
+    frame: Frame, windows: Windows, filter_name: FilterName, plan: Plan, alpha: float, *, prices: Prices
+) -> v.FilterVerdict:
     """Judge the same windows of a prepared frame under another filter."""
-    return _verdict(compare.tally(frame, windows, filter_name), filter_name.value, plan, alpha)
+    counted = compare.tally(frame, windows, filter_name, prices=prices)
+    return _verdict(counted, filter_name.value, plan, alpha)
 
 
-def by_rule(frame: Frame, windows: Windows, plan: Plan, alpha: float) -> tuple[v.FilterVerdict, ...]:
+def by_rule(frame: Frame, windows: Windows, plan: Plan, alpha: float, *, prices: Prices) -> tuple[v.FilterVerdict, ...]:
     """Judge the same windows, leaving out what each artifact rule selects alone."""
     fired = [rule for rule, _ in frame.rows("explain/fired_rules")]
     frame.materialise("every_artifact", "explain/every_artifact")
     found = []
     for rule in fired:
         frame.materialise("artifact", "explain/artifacts_of_rules", rules=[rule])
-        found.append(_verdict(compare.tally(frame, windows, FilterName.WIDE), f"rule:{rule}", plan, alpha))
+        counted = compare.tally(frame, windows, FilterName.WIDE, prices=prices)
+        found.append(_verdict(counted, f"rule:{rule}", plan, alpha))
     frame.materialise("artifact", "explain/artifacts_of_rules", rules=fired)
     return tuple(found)
 

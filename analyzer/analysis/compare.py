@@ -4,35 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any
 
 from analyzer.analysis import health
 from analyzer.analysis.doubts import table_coverage
+from analyzer.analysis.function_windows import ENOUGH_SEEN, NOT_SEEN, FunctionCounts, count_functions
 from analyzer.analysis.policy import STUCK_MS
-from analyzer.errors import TooFewSamples
+from analyzer.analysis.prices import Prices
+from analyzer.analysis.windows import Side, Value, Windows, quantile_value
 from analyzer.model import FilterName
-from analyzer.stats import Interval, quantile_ranks
 from analyzer.store import Frame
+from analyzer.units import count as n_of
+from analyzer.units import percent
 
 RUNNING_MS = 15 * 60_000  # age up to which a document in flight may still end either way
-Side = Literal["baseline", "after"]
-SIDES: tuple[Side, Side] = ("baseline", "after")
+COST, LATENCY = "cost_per_workflow", "function_latency_p95_ms"
+OF_FUNCTIONS = ("function_error_rate", LATENCY)
+NO_PRICE: Prices = MappingProxyType({})
+MEASURES = ("duration_ms", "total_tokens", "cost_usd")  # in the order of queries/compare/value_counts.sql
 QUANTILES = {  # metric -> measure of queries/compare/order_statistics.sql, quantile
     "duration_median_ms": ("duration_ms", 0.5),
     "duration_p95_ms": ("duration_ms", 0.95),
     "tokens_per_workflow": ("total_tokens", 0.5),
+    COST: ("cost_usd", 0.5),
 }
-DIFFERENCE_CONFIDENCE = 0.975  # of each side, so that the difference of two intervals covers with 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Windows:
-    """Two windows that never overlap."""
-
-    base_from_ms: int  # included
-    base_to_ms: int  # not included
-    after_from_ms: int  # included
-    after_to_ms: int  # included
+NO_PRICES = 'no price is configured: add [prices."MODEL"] to analyzer.toml'
+MOST_MODELS = 3  # named without a price
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +58,6 @@ class TaskOutcomes:
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
-    """One quantile of one window."""
-
-    n: int = 0
-    value: float | None = None  # nearest rank; None without documents
-    interval: Interval | None = None  # 95 %
-    wide_interval: Interval | None = None  # DIFFERENCE_CONFIDENCE
-
-
-@dataclass(frozen=True, slots=True)
 class Tally:
     """Everything that is counted of two windows."""
 
@@ -79,27 +67,29 @@ class Tally:
     values: Mapping[tuple[Side, str], Value]  # by side and metric
     missing_tables: Mapping[str, str] = field(default_factory=dict)  # not collected -> why
     excluded: Mapping[str, int] = field(default_factory=dict)  # left out in the windows, by table
+    functions: FunctionCounts = field(default_factory=FunctionCounts)
+    unmeasured: Mapping[str, str] = field(default_factory=dict)  # metric of which nothing is known -> why
+    gaps: Mapping[str, str] = field(default_factory=dict)  # metric of which a part is missing after the change -> which
 
     def outcome(self, side: Side, table: str) -> Outcomes:
         """Return how one table's documents ended; zeros where it has none."""
         return self.outcomes.get((side, table), Outcomes())
 
 
-def tally(frame: Frame, windows: Windows, filter_name: FilterName, flip_ms: Sequence[int] = ()) -> Tally:
+def tally(
+    frame: Frame,
+    windows: Windows,
+    filter_name: FilterName,
+    flip_ms: Sequence[int] = (),
+    *,
+    prices: Prices = NO_PRICE,
+) -> Tally:
     """Count a prepared frame in two windows; leaves the temporary table `compare_document` for `decompose`.
 
     flip_ms  when flags changed, milliseconds since the epoch
+    prices   what models charge; without any no cost is estimated
     """
     health.leave_out(frame, filter_name)
-    return _counted(frame, windows, flip_ms)
-
-
-def tally_left_out(frame: Frame, windows: Windows) -> Tally:
-    """Count a frame whose temporary table `left_out` has been made already."""
-    return _counted(frame, windows, ())
-
-
-def _counted(frame: Frame, windows: Windows, flip_ms: Sequence[int]) -> Tally:
     bounds: dict[str, Any] = {
         "base_from_ms": windows.base_from_ms,
         "base_to_ms": windows.base_to_ms,
@@ -113,16 +103,31 @@ def _counted(frame: Frame, windows: Windows, flip_ms: Sequence[int]) -> Tally:
         running_ms=RUNNING_MS,
         stuck_ms=STUCK_MS,
         flip_ms=sorted(flip_ms),
+        priced_models=list(prices),
+        input_prices=[price.input_per_million for price in prices.values()],
+        output_prices=[price.output_per_million for price in prices.values()],
     )
+    values, functions = _values(frame), count_functions(frame, windows)
+    no_cost, left_out = _without_price(frame, prices, values)
+    unmeasured = {COST: no_cost} | dict.fromkeys(OF_FUNCTIONS, NOT_SEEN if functions.source is None else "")
     covered = table_coverage(frame.snapshot, ("chatMessages", "workflowTraces"))
     return Tally(
         windows,
         {(side, table): Outcomes(*counts) for side, table, *counts in frame.rows("compare/counts")},
         {row["side"]: _tasks(row) for row in frame.records("compare/tasks")},
-        _values(frame),
+        values | {(side, LATENCY): value for side, value in functions.latency.items()},
         {name: c.reason or "it was not collected" for name, c in covered.items() if c.status != "collected"},
         dict(frame.rows("compare/left_out_counts", **bounds)),
+        functions,
+        {metric: why for metric, why in unmeasured.items() if why},
+        {metric: what for metric, what in _gaps(functions, left_out).items() if what},
     )
+
+
+def _gaps(functions: FunctionCounts, without_price: str) -> dict[str, str]:
+    unseen = f"only {percent(functions.seen_share)} of the time after the change was seen"
+    is_whole = functions.source is None or functions.seen_share >= ENOUGH_SEEN
+    return {COST: without_price} | dict.fromkeys(OF_FUNCTIONS, "" if is_whole else unseen)
 
 
 def _tasks(row: Mapping[str, Any]) -> TaskOutcomes:
@@ -139,26 +144,27 @@ def _tasks(row: Mapping[str, Any]) -> TaskOutcomes:
 
 def _values(frame: Frame) -> dict[tuple[Side, str], Value]:
     found: dict[tuple[Side, str], Value] = {}
-    for side, durations, tokens in frame.rows("compare/value_counts"):
-        count = {"duration_ms": durations, "total_tokens": tokens}
+    for side, *counts in frame.rows("compare/value_counts"):
+        n = dict(zip(MEASURES, counts, strict=True))
         for metric, (measure, quantile) in QUANTILES.items():
-            found[side, metric] = _quantile(frame, side, measure, count[measure], quantile)
+            found[side, metric] = quantile_value(
+                n[measure],
+                quantile,
+                lambda ranks, side=side, measure=measure: dict(  # type: ignore[misc]
+                    frame.rows("compare/order_statistics", side=side, measure=measure, ranks=ranks)
+                ),
+            )
     return found
 
 
-def _quantile(frame: Frame, side: Side, measure: str, n: int, quantile: float) -> Value:
-    if n == 0:
-        return Value()
-    nearest = max(1, -(-n * round(quantile * 100) // 100))
-    ranks = {confidence: _ranks(n, quantile, confidence) for confidence in (0.95, DIFFERENCE_CONFIDENCE)}
-    wanted = sorted({nearest, *(rank for pair in ranks.values() if pair for rank in pair)})
-    at = dict(frame.rows("compare/order_statistics", side=side, measure=measure, ranks=wanted))
-    ends = {c: Interval(at[pair[0]], at[pair[1]]) if pair else None for c, pair in ranks.items()}
-    return Value(n, at[nearest], ends[0.95], ends[DIFFERENCE_CONFIDENCE])
-
-
-def _ranks(n: int, quantile: float, confidence: float) -> tuple[int, int] | None:
-    try:
-        return quantile_ranks(n, quantile, confidence)
-    except TooFewSamples:
-        return None
+def _without_price(frame: Frame, prices: Prices, values: Mapping[tuple[Side, str], Value]) -> tuple[str, str]:
+    """Say why no cost can be estimated, and what an estimate leaves out; "" for nothing."""
+    if not prices:
+        return NO_PRICES, ""
+    unpriced = frame.rows("compare/unpriced_models")
+    missing = [(model or "(no model)", count) for side, model, count in unpriced if side == "after"]
+    shown = ", ".join(f"{model} ({n_of(count, 'workflow')})" for model, count in missing[:MOST_MODELS])
+    shown += ", ..." if len(missing) > MOST_MODELS else ""
+    if shown and values.get(("after", COST), Value()).n == 0:
+        return f"no price is known for {shown}", ""
+    return "", f"no price is known for {shown}" if shown else ""

@@ -6,24 +6,27 @@ from dataclasses import replace
 
 from analyzer.analysis import compare, gates, judging
 from analyzer.analysis import verdict as v
-from analyzer.analysis.checkpoints import Judged
-from analyzer.analysis.compare import Windows
+from analyzer.analysis.checkpoints import Judged, Judging
 from analyzer.analysis.rollout_plan import Plan
 from analyzer.analysis.verdict import Verdict
-from analyzer.model import FilterName, Finding
+from analyzer.analysis.windows import Windows
+from analyzer.model import Finding
 from analyzer.store import Frame
 from analyzer.units import duration
 
 
-def cross_checks(
-    frame: Frame, windows: Windows, chosen: Judged, filter_name: FilterName, plan: Plan
-) -> tuple[Finding, ...]:
+def cross_checks(frame: Frame, windows: Windows, chosen: Judged, how: Judging, plan: Plan) -> tuple[Finding, ...]:
     """Judge the baseline against itself, and the same hours of the week before against the look."""
     length_ms, t0 = chosen.look.offset_ms, windows.after_from_ms
     found = []
+
+    def decide(other: Windows) -> gates.Decision:
+        counted = compare.tally(frame, other, how.filter, prices=how.prices)
+        return gates.decide(judging.judge(counted, plan, chosen.look.alpha))
+
     if windows.base_from_ms < t0 - length_ms:
         itself = Windows(windows.base_from_ms, t0 - length_ms, t0 - length_ms, t0 - 1)
-        decided = gates.decide(judging.judge(compare.tally(frame, itself, filter_name), plan, chosen.look.alpha))
+        decided = decide(itself)
         text = (
             f"A/A: the last {duration(length_ms)} before the change against the time before them: "
             f"{decided.verdict.value}. "
@@ -33,7 +36,7 @@ def cross_checks(
     week_ms = 7 * 86_400_000
     if windows.base_from_ms <= t0 - week_ms and length_ms <= week_ms:
         same = replace(windows, base_from_ms=t0 - week_ms, base_to_ms=t0 - week_ms + length_ms + 1)
-        decided = gates.decide(judging.judge(compare.tally(frame, same, filter_name), plan, chosen.look.alpha))
+        decided = decide(same)
         text = f"Against the same hours of the week before: {decided.verdict.value}. {decided.reason}"
         found.append(Finding("same-hours", text, {"verdict": decided.verdict.value}))
     found += [

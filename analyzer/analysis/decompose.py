@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from analyzer import stats
+from analyzer.analysis.function_windows import Calls
 from analyzer.analysis.verdict import Part
+from analyzer.analysis.windows import SIDES, Side
 from analyzer.store import Frame
 
 MOST_IDS = 20
+NO_CALLS: Mapping[Side, Calls] = MappingProxyType({})
 NAMELESS = "(none)"
 RATES: Mapping[str, tuple[str, bool]] = {  # rate of which higher is worse -> table, whether it counts failures
     "workflow_error_rate": ("workflowTraces", True),
@@ -31,10 +35,13 @@ class Group:
     ids: tuple[str, ...] = ()  # documents after the change with the event
 
 
-def decompose(frame: Frame, flag_periods: Sequence[str] = ()) -> tuple[Part, ...]:
+def decompose(
+    frame: Frame, flag_periods: Sequence[str] = (), calls: Mapping[Side, Calls] = NO_CALLS
+) -> tuple[Part, ...]:
     """Take every rate of a counted frame apart by model, workflow type, user, task class and flags.
 
     flag_periods  what each period between flips is called, the time before the first one first
+    calls         of functions, whose error rate is taken apart by function
     returns       parts, surest suspects first; () where either window has no documents
     """
     parts: list[Part] = []
@@ -42,7 +49,14 @@ def decompose(frame: Frame, flag_periods: Sequence[str] = ()) -> tuple[Part, ...
         rows = frame.rows("compare/groups", table_name=table, by_failure=by_failure, most_ids=MOST_IDS)
         for dimension, groups in _grouped(rows, flag_periods).items():
             parts += split(metric, dimension, groups)
+    parts += split("function_error_rate", "function", _functions(calls))
     return ranked(parts)
+
+
+def _functions(calls: Mapping[Side, Calls]) -> list[Group]:
+    before, after = (calls[side].by_function if side in calls else {} for side in SIDES)
+    nothing = (0, 0)
+    return [Group(name, *before.get(name, nothing), *after.get(name, nothing)) for name in sorted({*before, *after})]
 
 
 def _grouped(rows: Iterable[Sequence[object]], flag_periods: Sequence[str]) -> dict[str, list[Group]]:

@@ -154,8 +154,8 @@ def function_health(
         snapshot=frame.snapshot,
         from_ms=start_ms,
         until_ms=end_ms,
-        metric_minutes=round(_seen_ms(spans, "metrics", start_ms, end_ms)) // MINUTE_MS,
-        log_share=_seen_ms(spans, "calls", start_ms, end_ms) / length_ms,
+        metric_minutes=round(seen_ms(spans, "metrics", start_ms, end_ms)) // MINUTE_MS,
+        log_share=seen_ms(spans, "calls", start_ms, end_ms) / length_ms,
         functions=tuple(sorted(judged, key=lambda f: (-(f.calls or 0), f.component, f.function))),
         lag_minutes=lag_minutes,
         lag_p50_ms=lag_p50_ms,
@@ -171,7 +171,7 @@ def _counted(frame: Frame, spans: Sequence[Span], window: tuple[int, int], settl
     place = {"from_ms": start_ms, "until_ms": end_ms}
     measured = _by_function(frame.records("functions/minutes", **place, settle_ms=settle_ms))
     logged = _by_function(frame.records("functions/calls", **place))
-    log_is_whole = _seen_ms(spans, "calls", start_ms, end_ms) >= end_ms - start_ms
+    log_is_whole = seen_ms(spans, "calls", start_ms, end_ms) >= end_ms - start_ms
     return {
         key: _function(key, measured.get(key, {}), logged.get(key, {}), log_is_whole=log_is_whole)
         for key in sorted(measured.keys() | logged.keys())
@@ -240,7 +240,7 @@ def _is_seen(span: Span, stream: str) -> bool:
     return span.stream == stream and not span.is_gap
 
 
-def _seen_ms(spans: Iterable[Span], stream: str, start_ms: int, end_ms: int) -> float:
+def seen_ms(spans: Iterable[Span], stream: str, start_ms: int, end_ms: int) -> float:
     """Return how much of a window was seen and is not lost."""
     of_stream = [span for span in spans if span.stream == stream]
     edges = {float(start_ms), float(end_ms)}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analyzer.analysis import verdict as v
-from analyzer.analysis.judging import of_role
+from analyzer.analysis.judging import UNMEASURED, of_role
 from analyzer.analysis.verdict import Verdict
 
 ACTIONS: dict[Verdict, v.Action] = {
@@ -115,7 +115,7 @@ def _sample(guardrails: Sequence[v.MetricResult]) -> v.Gate:
         metric
         for metric in guardrails
         if metric.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR)
-        or (metric.verdict is Verdict.NO_DATA and metric.baseline.n > 0)
+        or (metric.verdict is Verdict.NO_DATA and (metric.baseline.n > 0 or metric.reason_code == UNMEASURED))
     ]
     codes = {metric.reason_code for metric in open_}
     code = next(iter(codes)) if len(codes) == 1 else "guardrails_open"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from analyzer.analysis.app_functions import FLAG_ON_UNLESS_FALSE
-from analyzer.analysis.changes import Change, Flip, group_flips, log_flips
+from analyzer.analysis.changes import Change, Flip, deploy, group_flips, log_flips
 from analyzer.analysis.diagnosis import FlagChange
 from analyzer.analysis.rollout_log import RolloutLog, parse_log
 from analyzer.analysis.rollout_plan import Plan, make_plan, plan_from_json
@@ -15,6 +15,8 @@ from analyzer.analysis.verdict import Acceptance
 from analyzer.model import Snapshot
 from analyzer.store.rollouts import StoredRollout
 from analyzer.units import instant
+
+MOST_DEPLOYS = 12  # that become steps of a rollout which nobody recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +95,22 @@ def of_log(log: RolloutLog, deployment: str, snapshots: Sequence[Snapshot], plan
     return Rollout(None, deployment, log.title, plan, plan.hash, 1, group_flips(flips, plan.checkpoints_ms[0]), log)
 
 
-def from_collected(deployment: str, flag_changes: Sequence[FlagChange]) -> Rollout | None:
-    """Return the rollout that flag changes between snapshots tell of; None when there are none."""
-    if not flag_changes:
-        return None
+def from_collected(
+    deployment: str, flag_changes: Sequence[FlagChange], deploys_ms: Sequence[int] = ()
+) -> Rollout | None:
+    """Return the rollout that flag changes between snapshots and deploys tell of; None when there are neither.
+
+    deploys_ms  when code was deployed; of many only the last MOST_DEPLOYS are steps
+    """
     flips = [Flip(change.name, change.value, change.at_ms) for change in flag_changes]
-    plan = make_plan(flags=[flip.flag for flip in flips])
+    flips += [deploy(at_ms) for at_ms in sorted(deploys_ms)[-MOST_DEPLOYS:]]
+    if not flips:
+        return None
+    plan = make_plan(flags=[change.name for change in flag_changes])
     changes = group_flips(flips, plan.checkpoints_ms[0])
-    return Rollout(None, deployment, "Flags changed between snapshots", plan, plan.hash, 1, changes, None)
+    flags = "Flags changed between snapshots" if flag_changes else ""
+    title = ", and code deployed" if flag_changes else "Code deployed"
+    return Rollout(None, deployment, f"{flags}{title if deploys_ms else ''}", plan, plan.hash, 1, changes, None)
 
 
 def _started_flips(
@@ -133,12 +143,29 @@ def undo_commands(rollout: Rollout, snapshots: Sequence[Snapshot], phase: str | 
     phase      number of the phase to undo; None for all
     returns    one command a flag; () for nothing to undo
     """
-    first = {flip.flag: flip for flip in reversed(rollout.flips) if phase in (None, flip.phase)}
-    last_first = list(dict.fromkeys(flip.flag for flip in reversed(rollout.flips) if phase in (None, flip.phase)))
-    return tuple(_undo(rollout, first[flag], snapshots) for flag in last_first)
+    steps = _steps(rollout, phase)
+    first = {flip.name: flip for flip in reversed(steps)}
+    last_first = dict.fromkeys(flip.name for flip in reversed(steps))
+    return tuple(_undo(rollout, first[name], snapshots) for name in last_first)
+
+
+def phase_numbers(rollout: Rollout) -> tuple[str, ...]:
+    """Return the numbers of the phases that changed anything, in time."""
+    if rollout.log is None:
+        return tuple(str(number) for number, _ in enumerate(rollout.flips, 1))
+    return tuple(dict.fromkeys(flip.phase for flip in rollout.flips if flip.phase))
+
+
+def _steps(rollout: Rollout, phase: str | None) -> list[Flip]:
+    """Return the steps of a phase, earliest first; None for all. Where no log numbers them, they are counted."""
+    if rollout.log is not None:
+        return [flip for flip in rollout.flips if phase in (None, flip.phase)]
+    return [flip for number, flip in enumerate(rollout.flips, 1) if phase in (None, str(number))]
 
 
 def _undo(rollout: Rollout, flip: Flip, snapshots: Sequence[Snapshot]) -> str:
+    if flip.is_deploy:
+        return f"# no flag undoes the code deployed at {instant(flip.at_ms)}: deploy what was deployed before it"
     known, value = value_before(flip, snapshots)
     if known:
         name = flip.flag
@@ -174,11 +201,13 @@ class UndoState:
 
 def undo_states(rollout: Rollout, snapshots: Sequence[Snapshot], phase: str | None = None) -> tuple[UndoState, ...]:
     """Say of each flag that the rollout flipped whether the newest snapshot that shows it has it back."""
-    first = {flip.flag: flip for flip in reversed(rollout.flips) if phase in (None, flip.phase)}
+    first = {flip.name: flip for flip in reversed(_steps(rollout, phase))}
     return tuple(_undo_state(flip, snapshots) for _, flip in sorted(first.items()))
 
 
 def _undo_state(flip: Flip, snapshots: Sequence[Snapshot]) -> UndoState:
+    if flip.is_deploy:
+        return UndoState(flip.name, None, f"{flip.name}: nothing collected tells whether its code still runs")
     known, before = value_before(flip, snapshots)
     was_on = is_on(flip.flag, before) if known else not is_on(flip.flag, flip.value)
     for snapshot in reversed(snapshots):
@@ -200,6 +229,6 @@ def flag_periods(rollout: Rollout) -> tuple[str, ...]:
     names = ["before"]
     on: list[str] = []
     for flip in rollout.flips:
-        on.append(f"{flip.flag}={flip.value or '(not set)'}")
+        on.append(flip.name if flip.is_deploy else f"{flip.flag}={flip.value or '(not set)'}")
         names.append("after " + ", ".join(dict.fromkeys(on)))
     return tuple(names)

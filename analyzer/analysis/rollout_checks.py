@@ -30,13 +30,13 @@ def phase_results(rollout: Rollout, snapshots: Sequence[Snapshot]) -> tuple[Phas
         return tuple(
             PhaseResult(
                 str(number),
-                flip.flag,
+                flip.name if flip.is_deploy else flip.flag,
                 "completed",
                 "",
                 flip.at_ms,
                 change.number,
                 change.not_separable,
-                (_flipped(flip, rollout, snapshots),),
+                () if flip.is_deploy else (_flipped(flip, rollout, snapshots),),
             )
             for number, (change, flip) in enumerate(((c, f) for c in rollout.changes for f in c.flips), 1)
         )

@@ -18,6 +18,7 @@ MARGIN = 0.05  # points of share
 VALUE_MARGIN = 0.25  # share of the baseline's value
 MIN_N = 30
 BASELINE_MS = 7 * 24 * HOUR_MS
+FUNCTIONS = "functions"  # in place of a table: what was seen of the app's functions
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class MetricKind:
     unit: Unit
     direction: Direction
     role: Role  # unless a plan says otherwise
-    table: str  # whose documents it counts
+    table: str  # whose documents it counts, or FUNCTIONS
 
 
 KINDS: Mapping[str, MetricKind] = {
@@ -59,6 +60,16 @@ KINDS: Mapping[str, MetricKind] = {
             "signal",
             "workflowTraces",
         ),
+        MetricKind(
+            "cost_per_workflow",
+            "Estimated cost per completed workflow",
+            "usd",
+            "higher_is_worse",
+            "signal",
+            "workflowTraces",
+        ),
+        MetricKind("function_error_rate", "Function error rate", "share", "higher_is_worse", "signal", FUNCTIONS),
+        MetricKind("function_latency_p95_ms", "Function latency, p95", "ms", "higher_is_worse", "signal", FUNCTIONS),
     )
 }
 
@@ -148,6 +159,12 @@ def differences(old: Plan, new: Plan) -> tuple[str, ...]:
     """Name the fields in which two plans differ."""
     names = ("flags", "metrics", "checkpoints_ms", "alpha", "baseline_ms", "smoke_tests", "rollback")
     return tuple(name for name in names if getattr(old, name) != getattr(new, name))
+
+
+def with_metrics_of(plan: Plan, frozen: Plan) -> Plan:
+    """Return a plan without the metrics that a frozen one could not name yet: they came with a later version."""
+    known = {metric.id for metric in frozen.metrics}
+    return replace(plan, metrics=tuple(metric for metric in plan.metrics if metric.id in known))
 
 
 def without_roles(plan: Plan, metric_ids: Sequence[str]) -> Plan:

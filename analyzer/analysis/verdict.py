@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Role = Literal["guardrail", "signal", "dry-run"]
 Direction = Literal["higher_is_worse", "lower_is_worse"]
-Unit = Literal["share", "documents", "ms", "tokens", "retries"]
+Unit = Literal["share", "ms", "tokens", "usd"]
 Action = Literal["advance", "hold", "rollback", "none"]
 
 

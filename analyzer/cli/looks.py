@@ -55,6 +55,7 @@ def judging(settings: Settings, *, full: bool = False) -> Judging:
         policy.find(settings.health.policy, settings.policies),
         clock.now_ms(),
         full,
+        settings.prices,
     )
 
 
@@ -78,11 +79,11 @@ def report(
     change_no  None for the last
     label      of the look; None for the last that a snapshot reaches, or with `due_ms` the last that is due by then
     """
-    from analyzer.flows import rollouts
+    from analyzer.flows import rollout_records, rollouts
     from analyzer.store import Store
 
     with Store.read(settings.store, wait_s=settings.wait_s) as store:
-        opened = rollouts.open_rollout(store, deployment=settings.deployment, rollout_id=rollout_id)
+        opened = rollout_records.open_rollout(store, deployment=settings.deployment, rollout_id=rollout_id)
         if label is None and due_ms is not None:
             label = rollouts.due_label(opened, change_no, due_ms)
         return rollouts.report(

@@ -9,18 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analyzer import clock
-from analyzer.cli import options, output
+from analyzer.cli import looks, options, output
 from analyzer.config import Settings
-from analyzer.errors import (
-    EXIT_BAD,
-    EXIT_FAULT,
-    EXIT_NO_DATA,
-    EXIT_OK,
-    EXIT_UNKNOWN,
-    NoData,
-    UsageError,
-)
+from analyzer.errors import NoData, UsageError
 from analyzer.units import visible
 
 if TYPE_CHECKING:
@@ -30,8 +21,6 @@ if TYPE_CHECKING:
 FORMATS = ("text", "brief", "md", "html", "json")
 FORMAT_OF = {".html": "html", ".htm": "html", ".md": "md", ".json": "json", ".txt": "text"}
 CHARTS = (".png", ".svg")
-EXIT_CODES = {"PASS": EXIT_OK, "FAIL": EXIT_BAD, "INCONCLUSIVE": EXIT_UNKNOWN, "NO_DATA": EXIT_NO_DATA,
-              "INVALID": EXIT_UNKNOWN, "ERROR": EXIT_FAULT}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +81,7 @@ def report(settings: Settings, *, outputs: tuple[Path, ...], fmt: str | None, **
         _write(made, path)
         output.narrate(f"wrote {visible(str(path))}")
     output.write(_rendered(made, shown))
-    return EXIT_CODES[made.report.verdict.value]
+    return looks.exit_code(made.report.verdict)
 
 
 def _check(request: Request, outputs: tuple[Path, ...]) -> None:
@@ -152,21 +141,9 @@ def _of_rollout(store: Store, settings: Settings, request: Request, lens: Lens, 
 
 
 def _lens(settings: Settings, *, full: bool, with_charts: bool) -> Lens:
-    from analyzer import rules
-    from analyzer.analysis import policy
-    from analyzer.analysis.checkpoints import Judging
     from analyzer.flows.reporting import Lens
-    from analyzer.rules import InternalLists
 
-    how = Judging(
-        rules.load_all(settings.rule_files),
-        InternalLists(settings.tests.emails, settings.tests.users, settings.tests.repos),
-        settings.health.filter,
-        policy.find(settings.health.policy, settings.policies),
-        clock.now_ms(),
-        full,
-    )
-    return Lens(how, settings.functions.system_health, with_charts)
+    return Lens(looks.judging(settings, full=full), settings.functions.system_health, with_charts)
 
 
 def _reproduce(settings: Settings, request: Request) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from analyzer.analysis import checkpoints, compare, decompose, gates, judging
 from analyzer.analysis import verdict as v
 from analyzer.analysis.checkpoints import Judging
-from analyzer.analysis.compare import Windows
 from analyzer.analysis.rollout_plan import Plan
+from analyzer.analysis.windows import Windows
 from analyzer.errors import UsageError
-from analyzer.flows.rollouts import explained
+from analyzer.flows.rollout_state import explained
 from analyzer.model import FilterName, Snapshot
 from analyzer.store import Store
 
@@ -27,11 +27,13 @@ def compare_snapshots(store: Store, baseline: Snapshot, after: Snapshot, how: Ju
     first_ms = frame.rows("compare/first_document")[0][0]
     from_ms = t0 if first_ms is None else min(t0, max(int(first_ms), t0 - plan.baseline_ms))
     windows = Windows(from_ms, t0, t0, after.as_of_ms)
-    tally = compare.tally(frame, windows, how.filter)
-    parts = decompose.decompose(frame)
+    tally = compare.tally(frame, windows, how.filter, prices=how.prices)
+    parts = decompose.decompose(frame, calls=tally.functions.calls)
     metrics = judging.judge(tally, plan, plan.alpha)
     decision = gates.decide(metrics)
-    others = tuple(checkpoints.with_filter(frame, windows, name, plan, plan.alpha) for name in FilterName)
+    others = tuple(
+        checkpoints.with_filter(frame, windows, name, plan, plan.alpha, prices=how.prices) for name in FilterName
+    )
     return v.RolloutReport(
         deployment=after.deployment.name,
         rollout=None,

@@ -9,14 +9,14 @@ from analyzer.analysis import series
 from analyzer.analysis.changes import Flip, log_flips
 from analyzer.analysis.checkpoints import Judging
 from analyzer.analysis.policy import Counts, Policy
-from analyzer.analysis.rollout import is_on, of_log
+from analyzer.analysis.rollout import is_on
 from analyzer.analysis.rollout_log import RolloutLog
 from analyzer.analysis.rollout_plan import make_plan
 from analyzer.analysis.verdict import RolloutReport
 from analyzer.flows import reporting_log, rollouts
 from analyzer.flows.comparing import compare_snapshots
 from analyzer.flows.explaining import flag_changes
-from analyzer.flows.rollout_records import Opened
+from analyzer.flows.rollout_records import Opened, open_log
 from analyzer.model import Snapshot
 from analyzer.report import rollout_charts, rollout_log_page, rollout_page
 from analyzer.report.charts_time import FlagHistory, Moment, Usual
@@ -116,8 +116,9 @@ def judge_log(
 def _opened(store: Store, log: RolloutLog, deployment: str | None) -> Opened | None:
     """Return the rollout of a log with the snapshots of its deployment; None where there are none."""
     name = deployment or log.deployment_name
-    snapshots = store.snapshots(name) if name is not None else ()
-    return Opened(of_log(log, snapshots[-1].deployment.name, snapshots), snapshots) if snapshots else None
+    if name is None or not store.snapshots(name):
+        return None
+    return open_log(store, log, store.snapshots(name)[-1].deployment.name)
 
 
 def _made(store: Store, found: RolloutReport, lens: Lens, reproduce: str, log: RolloutLog | None) -> Made:

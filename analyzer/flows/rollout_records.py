@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from analyzer.analysis import rollout as rollouts
 from analyzer.analysis.rollout import Rollout
 from analyzer.analysis.rollout_log import RolloutLog, parse_log
-from analyzer.analysis.rollout_plan import Plan, differences, plan_from_json, plan_json
+from analyzer.analysis.rollout_plan import Plan, differences, plan_from_json, plan_json, with_metrics_of
 from analyzer.errors import GuardRefused, NoData, UsageError
 from analyzer.flows.explaining import flag_changes
 from analyzer.model import Snapshot
 from analyzer.store import Store
 from analyzer.store.rollouts import StoredPlan, StoredRollout
 
+DEPLOY = "push_config_with_components"  # what the deployment calls it in its events
 NO_ROLLOUT_HINT = (
     "record one with `analyzer rollout import LOG.md` or `analyzer rollout start --flag NAME`, "
     "or collect snapshots before and after a flag changes"
@@ -26,6 +27,7 @@ class Opened:
 
     rollout: Rollout
     snapshots: tuple[Snapshot, ...]  # oldest first; () where nothing was collected
+    deploys_ms: tuple[int, ...] = ()  # when code was deployed, as far as events were collected; earliest first
 
 
 def open_rollout(store: Store, *, deployment: str | None = None, rollout_id: int | None = None) -> Opened:
@@ -50,7 +52,8 @@ def open_rollout(store: Store, *, deployment: str | None = None, rollout_id: int
     if chosen is not None:
         snapshots = store.snapshots(chosen.deployment)
         changes = flag_changes(store, snapshots[-1]) if snapshots else ()
-        return Opened(rollouts.from_stored(chosen, snapshots, changes), snapshots)
+        deploys_ms = store.observations.times_of(chosen.deployment, DEPLOY)
+        return Opened(rollouts.from_stored(chosen, snapshots, changes), snapshots, deploys_ms)
     return _collected(store, deployment)
 
 
@@ -61,7 +64,7 @@ def open_log(store: Store, log: RolloutLog, deployment: str | None = None) -> Op
     """
     name = deployment_of(store, log, deployment)
     snapshots = store.snapshots(name)
-    return Opened(rollouts.of_log(log, name, snapshots), snapshots)
+    return Opened(rollouts.of_log(log, name, snapshots), snapshots, store.observations.times_of(name, DEPLOY))
 
 
 def deployment_of(store: Store, log: RolloutLog | None, deployment: str | None = None) -> str:
@@ -83,10 +86,13 @@ def _collected(store: Store, deployment: str | None) -> Opened:
     if not store.snapshots(deployment):
         raise NoData("there is no rollout in the store", hint=NO_ROLLOUT_HINT)
     newest = store.snapshot(None, deployment)
-    found = rollouts.from_collected(newest.deployment.name, flag_changes(store, newest))
+    deploys_ms = store.observations.times_of(newest.deployment.name, DEPLOY)
+    found = rollouts.from_collected(newest.deployment.name, flag_changes(store, newest), deploys_ms)
     if found is None:
-        raise NoData("no rollout is recorded, and no flag changed between snapshots", hint=NO_ROLLOUT_HINT)
-    return Opened(found, store.snapshots(newest.deployment.name))
+        raise NoData(
+            "no rollout is recorded, no flag changed between snapshots, and no deploy was seen", hint=NO_ROLLOUT_HINT
+        )
+    return Opened(found, store.snapshots(newest.deployment.name), deploys_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,7 @@ def import_log(
         number = store.rollouts.add(deployment, log.title or log.where, first, (log.where, log.source))
         return Recorded(number, plan.hash, 1, "recorded")
     known = same[-1]
+    plan = with_metrics_of(plan, plan_from_json(known.plan.json))
     if known.log_source == log.source and known.plan.hash == plan.hash:
         return Recorded(known.id, plan.hash, known.plan.version, "already recorded")
     found = _amended(store, known, plan, starts_ms=None, now_ms=now_ms, amendment=amendment)
@@ -159,6 +166,7 @@ def start(
         number = store.rollouts.add(deployment, ", ".join(plan.flags), first)
         return Recorded(number, plan.hash, 1, "recorded")
     known = open_[-1]
+    plan = with_metrics_of(plan, plan_from_json(known.plan.json))
     if known.plan.hash == plan.hash and (starts_ms is None or starts_ms == known.plan.starts_ms):
         return Recorded(known.id, plan.hash, known.plan.version, "already recorded")
     found = _amended(store, known, plan, starts_ms=starts_ms, now_ms=now_ms, amendment=amendment)

@@ -10,35 +10,14 @@ from analyzer.analysis import rollout as rollouts
 from analyzer.analysis import verdict as v
 from analyzer.analysis.changes import Change
 from analyzer.analysis.checkpoints import Frames, Judged, Judging, Look
-from analyzer.analysis.compare import Windows
-from analyzer.analysis.explain import Explanation
 from analyzer.analysis.rollout import Rollout
-from analyzer.analysis.rollout_log import log_findings
-from analyzer.analysis.smoke import judge_smoke_test
 from analyzer.analysis.verdict import Verdict
+from analyzer.analysis.windows import Windows
 from analyzer.errors import UsageError
-from analyzer.flows.explaining import explain_snapshot
-from analyzer.flows.rollout_records import Opened, open_rollout
-from analyzer.model import FilterName, Finding, Snapshot
+from analyzer.flows.rollout_records import Opened
+from analyzer.flows.rollout_state import explained, findings, info, smoke_tests
+from analyzer.model import FilterName, Finding
 from analyzer.store import Store
-from analyzer.units import count, instant
-
-DEPLOY = "push_config_with_components"  # what the deployment calls it in its events
-MOST_DEPLOYS = 5  # whose times are written out
-
-__all__ = [
-    "Opened",
-    "choose_change",
-    "choose_look",
-    "due_label",
-    "explained",
-    "findings",
-    "info",
-    "judge_looks",
-    "open_rollout",
-    "report",
-    "smoke_tests",
-]
 
 
 def choose_change(rollout: Rollout, number: int | None = None) -> Change | None:
@@ -182,13 +161,13 @@ def _look_closer(
         return v.FilterAccount(how.filter, {}, ()), (), ()
     plan, alpha, windows = opened.rollout.plan, chosen.look.alpha, chosen.windows
     frame = frames.open(chosen.look.snapshot)
-    compare.tally(frame, windows, how.filter, [flip.at_ms for flip in opened.rollout.flips])
-    parts = decompose.decompose(frame, rollouts.flag_periods(opened.rollout))
-    others = [checkpoints.with_filter(frame, windows, name, plan, alpha) for name in FilterName]
+    compare.tally(frame, windows, how.filter, [flip.at_ms for flip in opened.rollout.flips], prices=how.prices)
+    parts = decompose.decompose(frame, rollouts.flag_periods(opened.rollout), chosen.tally.functions.calls)
+    others = [checkpoints.with_filter(frame, windows, name, plan, alpha, prices=how.prices) for name in FilterName]
     found: tuple[Finding, ...] = ()
     if how.full:
-        found = cross_checks.cross_checks(frame, windows, chosen, how.filter, plan)
-        others += checkpoints.by_rule(frame, windows, plan, alpha)
+        found = cross_checks.cross_checks(frame, windows, chosen, how, plan)
+        others += checkpoints.by_rule(frame, windows, plan, alpha, prices=how.prices)
     found += _sensitive(others, chosen, how.filter)
     return v.FilterAccount(how.filter, dict(chosen.tally.excluded), tuple(others)), parts, found
 
@@ -222,90 +201,6 @@ def _confounded(change: Change) -> tuple[str, ...]:
         flags = ", ".join(dict.fromkeys(flip.flag for flip in change.flips))
         warnings.append(f"{flags} changed too close together to be told apart: they share one verdict.")
     return tuple(warnings)
-
-
-def findings(store: Store, opened: Opened) -> tuple[Finding, ...]:
-    """Return what a log says against itself and against the data, and which flags changed unannounced."""
-    rollout, snapshots = opened.rollout, opened.snapshots
-    checks = [c for p in rollout_checks.phase_results(rollout, snapshots) for c in p.flags if c.ok is False]
-    return (
-        *(log_findings(rollout.log) if rollout.log else ()),
-        *rollout_checks.contradictions(store, rollout, snapshots),
-        *(Finding("flag-not-as-recorded", c.text, {"flag": c.flag, "phase": c.phase}) for c in checks),
-        *(rollout_checks.unannounced(rollout, snapshots) if rollout.id is not None else ()),
-        *_deployed(store, rollout),
-    )
-
-
-def _deployed(store: Store, rollout: Rollout) -> tuple[Finding, ...]:
-    """Say for each change whether code was deployed inside its looks, as far as events were collected."""
-    pushes = store.observations.times_of(rollout.deployment, DEPLOY)
-    found = []
-    for change in rollout.changes:
-        inside = [at for at in pushes if change.start_ms <= at <= change.start_ms + rollout.plan.checkpoints_ms[-1]]
-        if inside:
-            times = ", ".join(map(instant, inside[:MOST_DEPLOYS])) + (", …" if len(inside) > MOST_DEPLOYS else "")
-            text = (
-                f"Code was deployed {count(len(inside), 'time')} inside the looks of change {change.number} ({times}): "
-                "what it did cannot be told apart from the flags."
-            )
-            found.append(Finding("deployed-during-look", text, {"change": change.number, "at_ms": inside}))
-    return tuple(found)
-
-
-def smoke_tests(store: Store, opened: Opened) -> tuple[v.SmokeResult, ...]:
-    """Judge every smoke test of a rollout by what became of its task."""
-    rollout, snapshots = opened.rollout, opened.snapshots
-    if rollout.log:
-        return tuple(
-            judge_smoke_test(
-                store,
-                snapshots,
-                test.task_id,
-                title=test.title,
-                claimed=test.status.state if test.status else "",
-                at_ms=test.at.ms if test.at else None,
-            )
-            for test in rollout.log.smoke_tests
-        )
-    start_ms = rollout.flips[0].at_ms if rollout.flips else None
-    return tuple(
-        judge_smoke_test(store, snapshots, task_id, title="", claimed="", at_ms=start_ms)
-        for task_id in rollout.plan.smoke_tests
-    )
-
-
-def explained(store: Store, snapshot: Snapshot | None, at_ms: int | None, how: Judging) -> Explanation | None:
-    """Explain health at one clock; None without a snapshot."""
-    if snapshot is None:
-        return None
-    return explain_snapshot(
-        store,
-        snapshot,
-        at_ms=at_ms,
-        policy=how.policy,
-        filter_name=how.filter,
-        rules=how.rules,
-        lists=how.lists,
-        now_ms=how.now_ms,
-    )
-
-
-def info(opened: Opened, change: Change | None = None) -> v.RolloutInfo:
-    """Say which rollout it is, with its phases held against the snapshots."""
-    rollout = opened.rollout
-    return v.RolloutInfo(
-        id=rollout.id,
-        title=rollout.title,
-        source=rollout.source,
-        plan_hash=rollout.plan_hash,
-        plan_version=rollout.plan_version,
-        started_ms=rollout.flips[0].at_ms if rollout.flips else None,
-        change=change.number if change else None,
-        changes=len(rollout.changes),
-        phases=rollout_checks.phase_results(rollout, opened.snapshots),
-        acceptances=rollout.acceptances,
-    )
 
 
 def _span(label: str, look: Look, windows: Windows | None, *, after: bool) -> v.Span:

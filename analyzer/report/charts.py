@@ -55,21 +55,29 @@ def health_series(series: Series) -> Figure:
 
     figure = Figure(figsize=SIZE_INCHES, layout="constrained")
     rates, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    _draw_status(rates, series)
-    _draw_rates(rates, series)
-    _draw_counts(counts, series)
+    draw(rates, counts, series)
     _time_axis(counts, series)
-    is_filtered = series.filter is not FilterName.NONE
-    question = (
-        "Do messages complete, with and without what tests left behind?" if is_filtered else "Do messages complete?"
-    )
-    figure.suptitle(question, fontsize=15, fontweight="bold", x=0.01, ha="left")
-    rates.set_title(_caption(series), fontsize=9.5, color="#444444", loc="left", parse_math=False)
+    figure.suptitle(question(series), fontsize=15, fontweight="bold", x=0.01, ha="left")
+    rates.set_title(caption(series), fontsize=9.5, color="#444444", loc="left", parse_math=False)
     figure.legend(loc="outside lower left", ncols=4, frameon=False, fontsize=9.5)
     return figure
 
 
-def _caption(series: Series) -> str:
+def draw(rates: Axes, counts: Axes, series: Series) -> None:
+    """Draw the shares into one pair of axes and the counts behind them into another."""
+    _draw_status(rates, series)
+    _draw_rates(rates, series)
+    _draw_counts(counts, series)
+
+
+def question(series: Series) -> str:
+    """Return what the chart answers."""
+    is_filtered = series.filter is not FilterName.NONE
+    return "Do messages complete, with and without what tests left behind?" if is_filtered else "Do messages complete?"
+
+
+def caption(series: Series) -> str:
+    """Return of what the chart is, with units and n."""
     policy, deployment = series.policy, series.snapshot.deployment
     name = truncated(visible(deployment.name), 40)
     n = max((tick.raw.counts.message_total for tick in series.ticks), default=0)

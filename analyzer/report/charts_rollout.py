@@ -8,93 +8,92 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from analyzer.analysis.verdict import Measured, MetricResult, RolloutReport
+from analyzer.analysis.verdict import MetricResult, RolloutReport
 from analyzer.report import rollout_words as words
+from analyzer.report.charts_canvas import (
+    BASELINE,
+    GRID,
+    LIMIT,
+    MUTED,
+    POST,
+    RULE,
+    Room,
+    bare,
+    empty,
+    legend,
+    name_rows,
+    new_figure,
+    place,
+)
 from analyzer.units import count, truncated, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BASELINE, POST = "#6b6b6b", "#8a2d7f"  # told apart by lightness and by marker as well
-HARM, MUTED, GRID = "#f2d5d5", "#555555", "#dddddd"
-WIDTH_INCHES = 7.6
-ROW_INCHES = 0.52
-LABEL_COLUMNS = 34
-_PLACES = {True: (0.22, BASELINE, "o", "white"), False: (-0.22, POST, "D", POST)}  # is_baseline: height, mark
+ROW_INCHES, FOREST_INCHES = 0.58, 0.4
+NAME_INCHES, NUMBERS_INCHES = 2.75, 1.7
+NAME_LENGTH = 38  # characters
+_PLACES = {True: (0.16, BASELINE, "o", "white"), False: (-0.14, POST, "D", POST)}  # is_baseline: height, mark
 
 
 def metric_values(report: RolloutReport) -> Figure:
-    """Draw every metric before and after with its 95 % interval: a row a metric, each on a scale of its own."""
-    metrics = report.metrics
+    """Draw every metric before and after with its 95 % interval: a row a metric, each on a scale of its own.
+
+    All rows share one pair of axes, 0 to 1 in each row: as many axes as metrics would take most of a page's time.
+    """
+    metrics = measured_metrics(report)
     figure = new_figure(
         "What was each metric before and after?",
-        f"{_deployment(report)} · filter {report.filter.name.value} · bars: 95 % interval · n: documents",
-        max(1, len(metrics)) * ROW_INCHES + 1.2,
+        f"{_deployment(report)} · filter {report.filter.name.value} · bars: 95 % interval · each row on its own scale"
+        + _not_measured(report),
+        max(1, len(metrics)) * ROW_INCHES + 1.0,
     )
     if not metrics:
         return empty(figure, "no metric was compared")
-    rows = figure.subplots(len(metrics), 1, squeeze=False)[:, 0]
-    for axes, metric in zip(rows, metrics, strict=True):
-        _draw_values(axes, metric)
+    (axes,) = place(figure, [1], Room(NAME_INCHES, NUMBERS_INCHES, below=0.35))
+    for row, metric in enumerate(metrics):
+        _draw_values(axes, metric, -row)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0.5 - len(metrics), 0.5)
+    axes.set_axis_off()
     _legend_of_sides(figure)
     return figure
 
 
 def differences(report: RolloutReport) -> Figure:
     """Draw a forest of differences, worse to the right, with the margin that each may use up."""
+    measured = measured_metrics(report)
     panels = [
-        (unit_label, scale, chosen)
-        for unit_label, scale, chosen in (
-            ("percentage points", 100.0, [m for m in report.metrics if m.unit == "share"]),
-            ("% of the baseline", 100.0, [m for m in report.metrics if m.unit != "share"]),
+        (unit_label, chosen)
+        for unit_label, chosen in (
+            ("percentage points", [m for m in measured if m.unit == "share"]),
+            ("% of the baseline", [m for m in measured if m.unit != "share"]),
         )
         if chosen
     ]
     figure = new_figure(
         "Did anything get worse by more than its margin?",
         f"{_deployment(report)} · after minus baseline, turned so that right is worse · bars: 95 % interval",
-        len(report.metrics) * 0.42 + 1.2 + 0.6 * len(panels),
+        len(measured) * FOREST_INCHES + 1.15 + 0.55 * max(0, len(panels) - 1),
     )
     if not panels:
         return empty(figure, "no metric was compared")
-    heights = [len(chosen) + 1 for _, _, chosen in panels]
-    axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for panel, (unit_label, scale, chosen) in zip(axes, panels, strict=True):
-        _draw_forest(panel, chosen, scale, unit_label)
+    room = Room(NAME_INCHES, 1.15, below=0.5, between=0.55)
+    axes = place(figure, [len(chosen) for _, chosen in panels], room)
+    for panel, (unit_label, chosen) in zip(axes, panels, strict=True):
+        _draw_forest(panel, chosen, unit_label)
     return figure
 
 
-# ---- what all charts of a report share ---------------------------------------------------------------------------
+def measured_metrics(report: RolloutReport) -> tuple[MetricResult, ...]:
+    """Return the metrics of which anything could be known; the tables name the others, with the reason."""
+    return tuple(metric for metric in report.metrics if metric.reason_code not in words.NOT_MEASURED)
 
 
-def new_figure(question: str, caption: str, height_inches: float) -> Figure:
-    """Return an empty figure with a question as its title and a caption under it."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
-    figure.suptitle(
-        f"{question}\n", fontsize=13, fontweight="bold", x=0.01, ha="left", linespacing=1.7, parse_math=False
-    )
-    gap = 0.42 / height_inches  # below the first line of the title, whatever the height
-    figure.text(
-        0.01, 1 - gap, truncated(caption, 118), fontsize=8.5, color=MUTED, va="center", ha="left", parse_math=False
-    )
-    return figure
-
-
-def empty(figure: Figure, sentence: str) -> Figure:
-    """Say in a figure why there is nothing to draw."""
-    axes = figure.subplots()
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, sentence, transform=axes.transAxes, ha="center", va="center", color=MUTED, parse_math=False)
-    return figure
-
-
-def bare(axes: Axes) -> None:
-    """Take away what carries no data."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(axis="x", length=3, labelsize=8.5)
+def _not_measured(report: RolloutReport) -> str:
+    missing = len(report.metrics) - len(measured_metrics(report))
+    return f" · not measured: {missing}" if missing else ""
 
 
 def _deployment(report: RolloutReport) -> str:
@@ -104,114 +103,100 @@ def _deployment(report: RolloutReport) -> str:
 # ---- values ------------------------------------------------------------------------------------------------------
 
 
-def _draw_values(axes: Axes, metric: MetricResult) -> None:
+def _draw_values(axes: Axes, metric: MetricResult, row: int) -> None:
+    """Draw one row: its name, both sides, what stands behind them, and a scale of its own."""
     sides = {True: metric.baseline, False: metric.after}
+    low, high = _limits(metric)
+    way = "right" if metric.direction == "higher_is_worse" else "left"
+    name = truncated(visible(metric.title), NAME_LENGTH)
+    axes.text(-0.04, row + 0.1, name, fontsize=9, ha="right", va="center", parse_math=False)
+    note = f"{metric.role} · {metric.verdict.value} · {way} is worse"
+    axes.text(-0.04, row - 0.2, note, fontsize=7, color=MUTED, ha="right", va="center")
+    if any(side.rate is not None for side in sides.values()):
+        _draw_scale(axes, row, (low, high), metric.unit)
     for is_baseline, side in sides.items():
-        if side.rate is not None:
-            _mark(axes, side, is_baseline)
-    axes.set_ylim(-0.6, 0.6)
-    axes.set_yticks([0], [_title(metric)], fontsize=9)
-    for label in axes.get_yticklabels():
-        label.set_parse_math(False)
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlim(*_limits(list(sides.values()), metric.unit))
-    if all(side.rate is None for side in sides.values()):
-        axes.set_xticks([])
-    else:
-        _ticks(axes, metric.unit)
-    bare(axes)
-    axes.spines["left"].set_visible(False)
-    for (height, colour, *_), side in ((_PLACES[key], side) for key, side in sides.items()):
-        axes.text(
-            1.04,
-            0.5 + height,
-            words.measured(side, metric.unit),
-            transform=axes.transAxes,
-            fontsize=8.5,
+        height, colour, marker, face = _PLACES[is_baseline]
+        y = row + height
+        behind = words.side(metric, side)
+        axes.text(1.05, y + (0.03 if is_baseline else -0.03), behind, fontsize=8.5, color=colour, va="center")
+        if side.rate is None:
+            continue
+        if side.interval is not None:
+            ends = [(end - low) / (high - low) for end in side.interval]
+            axes.plot(ends, [y, y], color=colour, linewidth=2.5, alpha=0.7, clip_on=False)
+        axes.plot(
+            [(side.rate - low) / (high - low)],
+            [y],
             color=colour,
-            va="center",
-            parse_math=False,
+            marker=marker,
+            markerfacecolor=face,
+            markeredgewidth=1.8,
+            markersize=6.5,
+            linestyle="",
+            clip_on=False,
+            zorder=3,
         )
 
 
-def _mark(axes: Axes, side: Measured, is_baseline: bool) -> None:
-    height, colour, marker, face = _PLACES[is_baseline]
-    rate = side.rate or 0.0
-    if side.interval is not None:
-        axes.plot([side.interval.low, side.interval.high], [height, height], color=colour, linewidth=2.5, alpha=0.7)
-    label = "baseline" if is_baseline else "after the change"
-    axes.plot(
-        [rate],
-        [height],
-        color=colour,
-        marker=marker,
-        markerfacecolor=face,
-        markeredgewidth=1.8,
-        markersize=6.5,
-        linestyle="",
-        label=label,
-        clip_on=False,
-        zorder=3,
-    )
+def _draw_scale(axes: Axes, row: int, ends: tuple[float, float], unit: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = ends
+    floor = row - 0.3
+    axes.plot([0, 1], [floor, floor], color=RULE, linewidth=0.8)
+    digits = 0 if high - low > 0.05 else 1 if high - low > 0.005 else 2
+    for tick in MaxNLocator(nbins=4, steps=[1, 2, 5, 10]).tick_values(low, high):
+        x = (tick - low) / (high - low)
+        if -1e-9 <= x <= 1 + 1e-9:
+            text = f"{tick * 100:.{digits}f}%" if unit == "share" else words.value(float(tick), unit)
+            axes.plot([x, x], [floor, row + 0.3], color=GRID, linewidth=0.6, zorder=0)
+            axes.text(x, floor - 0.04, text, fontsize=7, color=MUTED, ha="center", va="top")
 
 
-def _limits(sides: Sequence[Measured], unit: str) -> tuple[float, float]:
+def _limits(metric: MetricResult) -> tuple[float, float]:
     """Return the ends of a row's scale: around what is known, shares within 0..1, counts from 0."""
+    sides = (metric.baseline, metric.after)
     known = [side.rate for side in sides if side.rate is not None]
     known += [end for side in sides if side.interval is not None for end in side.interval]
     if not known:
         return 0.0, 1.0
     low, high = min(known), max(known)
-    pad = max((high - low) * 0.06, 0.005 if unit == "share" else abs(high) * 0.05, 1e-9)
-    low, high = low - pad, high + pad
-    if unit == "share":
-        return max(low, 0.0), min(high, 1.0)
-    return max(low, 0.0), high if high > 1e-6 else 1.0
-
-
-def _ticks(axes: Axes, unit: str) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
-    low, high = axes.get_xlim()
-    digits = 0 if high - low > 0.05 else 1 if high - low > 0.005 else 2
-
-    def write(number: float, _: int) -> str:
-        return f"{number * 100:.{digits}f} %" if unit == "share" else words.value(number, unit)
-
-    axes.xaxis.set_major_formatter(FuncFormatter(write))
-    axes.grid(axis="x", color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
+    is_share = metric.unit == "share"
+    pad = max((high - low) * 0.06, 0.005 if is_share else abs(high) * 0.05, 1e-9)
+    low, high = max(low - pad, 0.0), high + pad
+    return (low, min(high, 1.0)) if is_share else (low, high if high > 1e-6 else 1.0)
 
 
 def _legend_of_sides(figure: Figure) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=colour, marker=marker, markerfacecolor=face, markeredgewidth=1.8, markersize=6.5, label=n)
-        for (_, colour, marker, face), n in ((_PLACES[True], "baseline"), (_PLACES[False], "after the change"))
+        Line2D([], [], color=colour, marker=marker, markerfacecolor=face, markeredgewidth=1.8, markersize=6.5)
+        for _, colour, marker, face in (_PLACES[True], _PLACES[False])
     ]
-    figure.legend(handles=handles, loc="outside lower left", ncols=2, frameon=False, fontsize=9)
+    legend(figure, handles, ["baseline", "after the change"], 2)
 
 
 # ---- differences -------------------------------------------------------------------------------------------------
 
 
-def _draw_forest(axes: Axes, metrics: Sequence[MetricResult], scale: float, unit_label: str) -> None:
+def _draw_forest(axes: Axes, metrics: Sequence[MetricResult], unit_label: str) -> None:
     ends = [0.0]
     for row, metric in enumerate(metrics):
-        size = _relative(metric)
-        limit = metric.margin * scale
+        limit = metric.margin * 100
         ends += [limit, -limit * 0.5]
-        axes.plot([limit, limit], [row - 0.32, row + 0.32], color="#b00020", linewidth=1.6)
+        axes.plot([limit, limit], [row - 0.32, row + 0.32], color=LIMIT, linewidth=1.6)
+        n = f"n {count(metric.baseline.n)} → {count(metric.after.n)}"
+        axes.text(1.02, row, n, transform=axes.get_yaxis_transform(), fontsize=8, color=MUTED, va="center")
+        size = _relative(metric)
         if size is None or metric.difference.value is None:
             axes.text(0, row, " not known", fontsize=8.5, color=MUTED, va="center")
             continue
-        turned = 1 if metric.direction == "higher_is_worse" else -1
-        middle = metric.difference.value * size * scale * turned
+        turned = 100 if metric.direction == "higher_is_worse" else -100
+        middle = metric.difference.value * size * turned
         ends.append(middle)
         if metric.difference.interval is not None:
-            bounds = [end * size * scale * turned for end in metric.difference.interval]
+            bounds = [end * size * turned for end in metric.difference.interval]
             ends += bounds
             axes.plot(bounds, [row, row], color=POST, linewidth=2.2, alpha=0.75)
         axes.plot([middle], [row], color=POST, marker="D", markersize=6, linestyle="")
@@ -219,19 +204,10 @@ def _draw_forest(axes: Axes, metrics: Sequence[MetricResult], scale: float, unit
     low, high = min(ends), max(ends)
     pad = max((high - low) * 0.05, 0.1)
     axes.set_xlim(low - pad, high + pad)
-    axes.set_ylim(len(metrics) - 0.5, -0.5)
-    axes.set_yticks(range(len(metrics)), [_title(metric) for metric in metrics], fontsize=9)
-    for label in axes.get_yticklabels():
-        label.set_parse_math(False)
-    axes.tick_params(axis="y", length=0)
-    for row, metric in enumerate(metrics):
-        n = f"n {count(metric.baseline.n)} → {count(metric.after.n)}"
-        axes.text(1.02, row, n, transform=axes.get_yaxis_transform(), fontsize=8.5, color=MUTED, va="center")
+    name_rows(axes, [_name(metric) for metric in metrics])
     axes.set_xlabel(f"← better · worse → ({unit_label}); red: margin", fontsize=8.5)
     axes.grid(axis="x", color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
-    bare(axes)
-    axes.spines["left"].set_visible(False)
+    bare(axes, left=False)
 
 
 def _relative(metric: MetricResult) -> float | None:
@@ -241,6 +217,6 @@ def _relative(metric: MetricResult) -> float | None:
     return 1 / metric.baseline.rate if metric.baseline.rate else None
 
 
-def _title(metric: MetricResult) -> str:
+def _name(metric: MetricResult) -> str:
     role = "" if metric.role == "guardrail" else f" ({metric.role})"
-    return truncated(visible(metric.title), LABEL_COLUMNS - len(role)) + role
+    return truncated(visible(metric.title), NAME_LENGTH - len(role)) + role

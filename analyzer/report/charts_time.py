@@ -9,8 +9,23 @@ from typing import TYPE_CHECKING
 
 from analyzer.analysis.policy import Counts
 from analyzer.analysis.series import Series, Tick
-from analyzer.report.charts import LEFT_OUT, health_series
-from analyzer.report.charts_rollout import BASELINE, GRID, MUTED, POST, bare, empty, new_figure
+from analyzer.report import charts
+from analyzer.report.charts_canvas import (
+    BASELINE,
+    GRID,
+    MUTED,
+    POST,
+    RULE,
+    WIDTH_INCHES,
+    Room,
+    bare,
+    empty,
+    label_rows,
+    legend,
+    name_rows,
+    new_figure,
+    place,
+)
 from analyzer.units import MS_OF_UNIT, count, duration, truncated, visible
 
 if TYPE_CHECKING:
@@ -19,7 +34,8 @@ if TYPE_CHECKING:
 
 COMPLETE, OPEN, ERRORS = "#0072b2", "#9ecae1", "#d55e00"
 CHANGE, ON, OFF = "#009e73", "#009e73", "#dddddd"
-LABELLED = 8  # moments: with more, their names would hide each other
+LEFT_INCHES, FLAG_INCHES, RIGHT_INCHES = 0.75, 2.45, 0.45  # the last name may reach into the right one
+LABEL_ROW_INCHES, LABEL_ROWS = 0.15, 4  # of the names of moments; those that do not fit are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +67,22 @@ class Usual:
 
 def health_over_time(series: Series, moments: Sequence[Moment]) -> Figure:
     """Draw health as reported, raw and without tests, with changes shaded and checkpoints marked."""
-    figure = health_series(series)
-    for axes in figure.axes:
-        low, high = axes.get_xlim()
-        _draw_moments(axes, moments, labelled=axes is figure.axes[-1])
-        axes.set_xlim(low, high)
-    for legend in list(figure.legends):
-        legend.remove()
-    figure.legend(loc="outside lower left", ncols=3, frameon=False, fontsize=9)
+    first_ms, end_ms = series.grid.first_ms, series.grid.clocks[-1] + series.grid.step_ms
+    labels = _labels(moments, (first_ms, end_ms), LEFT_INCHES)
+    rows = max((row for _, row in labels), default=-1) + 1
+    figure = new_figure(charts.question(series), charts.caption(series), 4.3 + LABEL_ROW_INCHES * rows)
+    room = Room(LEFT_INCHES, RIGHT_INCHES, below=1.0, above=0.1 + LABEL_ROW_INCHES * rows, between=0.12)
+    rates, counts = place(figure, (3, 1), room, share_x=True)
+    charts.draw(rates, counts, series)
+    for axes in (rates, counts):
+        _draw_moments(axes, moments, labels if axes is rates else ())
+        axes.set_xlim(_days(first_ms), _days(end_ms))
+        axes.yaxis.label.set_fontsize(8.5)
+        bare(axes)
+    time_axis(counts)
+    rates.tick_params(labelbottom=False)
+    named = [axes.get_legend_handles_labels() for axes in (rates, counts)]
+    legend(figure, [h for handles, _ in named for h in handles], [n for _, names in named for n in names], 3)
     return figure
 
 
@@ -67,38 +91,42 @@ def documents_an_hour(series: Series, moments: Sequence[Moment]) -> Figure:
 
     series  of windows that do not overlap: as long as its step, less a millisecond
     """
+    first_ms, end_ms = series.grid.first_ms - series.grid.step_ms, series.grid.clocks[-1]
+    labels = _labels(moments, (first_ms, end_ms), LEFT_INCHES)
+    rows = max((row for _, row in labels), default=-1) + 1
     figure = new_figure(
         "How much was done, and how much failed?",
         f"documents made in each {duration(series.grid.step_ms)} · filter {series.filter.value} · hatched: of tests",
-        5.2,
+        4.2 + LABEL_ROW_INCHES * rows,
     )
     if not any(tick.raw.counts.message_total + tick.raw.counts.workflow_total for tick in series.ticks):
         return empty(figure, "no message and no workflow in this time")
-    panels = figure.subplots(2, 1, sharex=True)
+    room = Room(LEFT_INCHES, RIGHT_INCHES, below=0.85, above=0.1 + LABEL_ROW_INCHES * rows, between=0.2)
+    panels = place(figure, (1, 1), room, share_x=True)
     _draw_hours(panels[0], series, "messages", messages)
     _draw_hours(panels[1], series, "workflows", workflows)
     for axes in panels:
-        _draw_moments(axes, moments, labelled=axes is panels[0])
-        axes.set_xlim(_days(series.grid.first_ms - series.grid.step_ms), _days(series.grid.clocks[-1]))
+        _draw_moments(axes, moments, labels if axes is panels[0] else ())
+        axes.set_xlim(_days(first_ms), _days(end_ms))
     time_axis(panels[1])
-    handles, labels = panels[0].get_legend_handles_labels()
-    chosen = {label: handle for handle, label in zip(handles, labels, strict=True)}
-    figure.legend(chosen.values(), chosen, loc="outside lower left", ncols=4, frameon=False, fontsize=9)
+    panels[0].tick_params(labelbottom=False)
+    handles, names = panels[0].get_legend_handles_labels()
+    chosen = dict(zip(names, handles, strict=True))
+    legend(figure, list(chosen.values()), list(chosen), 4)
     return figure
 
 
 def usual_values(rates: Sequence[Usual], length_ms: int) -> Figure:
     """Draw what each rate was in stretches of the baseline as long as the look, and where the look lies among them."""
-    height = 1.5 + 0.75 * max(1, len(rates))
+    shown = [rate for rate in rates if rate.baseline or rate.after is not None]
     figure = new_figure(
         "Is the time after the change unusual for this deployment?",
         f"grey: stretches of {duration(length_ms)} before the change · purple: after it · documents of tests left out",
-        height,
+        1.0 + 0.8 * max(1, len(shown)),
     )
-    shown = [rate for rate in rates if rate.baseline or rate.after is not None]
     if not shown:
         return empty(figure, "no documents before or after the change")
-    panels = figure.subplots(len(shown), 1, squeeze=False)[:, 0]
+    panels = place(figure, [1] * len(shown), Room(0.15, 0.3, below=0.3, above=0.2, between=0.45))
     for axes, rate in zip(panels, shown, strict=True):
         _draw_usual(axes, rate)
     return figure
@@ -106,28 +134,25 @@ def usual_values(rates: Sequence[Usual], length_ms: int) -> Figure:
 
 def flag_timeline(flags: Sequence[FlagHistory], from_ms: int, to_ms: int, moments: Sequence[Moment]) -> Figure:
     """Draw when each flag was on."""
+    checkpoints = [moment for moment in moments if moment.kind == "checkpoint"]
+    labels = _labels(checkpoints, (from_ms, to_ms), FLAG_INCHES)
+    rows = max((row for _, row in labels), default=-1) + 1
     figure = new_figure(
         "When was each flag on?",
-        "green: on · thin grey: off · dotted: not known · dashed: planned looks",
-        1.6 + 0.42 * max(1, len(flags)),
+        "green: on · thin grey: off · dotted: not known · upright: planned looks",
+        1.3 + LABEL_ROW_INCHES * rows + 0.34 * max(1, len(flags)),
     )
     if not flags:
         return empty(figure, "no flag is known")
-    axes = figure.subplots()
+    (axes,) = place(figure, [1], Room(FLAG_INCHES, RIGHT_INCHES, below=0.5, above=0.1 + LABEL_ROW_INCHES * rows))
     for row, flag in enumerate(flags):
         ends = [*(at_ms for at_ms, _ in flag.points[1:]), to_ms]
         for (start_ms, is_on), end_ms in zip(flag.points, ends, strict=True):
             _draw_flag(axes, row, max(start_ms, from_ms), min(end_ms, to_ms), is_on)
-    checkpoints = [moment for moment in moments if moment.kind == "checkpoint"]
-    _draw_moments(axes, checkpoints, labelled=True)
-    axes.set_ylim(len(flags) - 0.5, -0.5)
+    _draw_moments(axes, checkpoints, labels)
     axes.set_xlim(_days(from_ms), _days(to_ms))
-    axes.set_yticks(range(len(flags)), [truncated(visible(flag.name), 34) for flag in flags], fontsize=8.5)
-    for label in axes.get_yticklabels():
-        label.set_parse_math(False)
-    bare(axes)
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(axis="y", length=0)
+    name_rows(axes, [truncated(visible(flag.name), 34) for flag in flags])
+    bare(axes, left=False)
     time_axis(axes)
     return figure
 
@@ -149,28 +174,42 @@ def _days(at_ms: float) -> float:
     return at_ms / MS_OF_UNIT["d"]
 
 
-def _draw_moments(axes: Axes, moments: Sequence[Moment], *, labelled: bool) -> None:
+def _labels(moments: Sequence[Moment], span_ms: tuple[int, int], left_inches: float) -> list[tuple[Moment, int]]:
+    """Return the moments inside a span that are named above the axes, and in which row; those that fit."""
+    inside = [moment for moment in moments if span_ms[0] <= moment.from_ms <= span_ms[1]]
+    inches_of_day = (WIDTH_INCHES - left_inches - RIGHT_INCHES) / max(_days(span_ms[1] - span_ms[0]), 1e-9)
+    places = [(_days(moment.from_ms), _short(moment)) for moment in inside]
+    rows = label_rows(places, inches_of_day)
+    return [(moment, row) for moment, row in zip(inside, rows, strict=True) if row < LABEL_ROWS]
+
+
+def _short(moment: Moment) -> str:
+    return truncated(visible(moment.label), 20)
+
+
+def _draw_moments(axes: Axes, moments: Sequence[Moment], labels: Sequence[tuple[Moment, int]]) -> None:
+    from matplotlib.transforms import offset_copy
+
     for moment in moments:
         is_change = moment.kind == "change"
-        colour = CHANGE if is_change else MUTED
         if is_change and moment.to_ms > moment.from_ms:
             axes.axvspan(_days(moment.from_ms), _days(moment.to_ms), color=CHANGE, alpha=0.25, linewidth=0)
-        axes.axvline(
-            _days(moment.from_ms), color=colour, linewidth=1.6 if is_change else 1, linestyle="-" if is_change else ":"
+        colour, style = (CHANGE, "-") if is_change else (MUTED, (0, (4, 3)))
+        axes.axvline(_days(moment.from_ms), color=colour, linewidth=1.6 if is_change else 0.9, linestyle=style)
+    for moment, row in labels:
+        at = axes.get_xaxis_transform()
+        raised = offset_copy(at, axes.figure, x=0, y=0.05 + LABEL_ROW_INCHES * row, units="inches")  # type: ignore[arg-type]
+        axes.text(
+            _days(moment.from_ms),
+            1.0,
+            _short(moment),
+            transform=raised,
+            fontsize=7.5,
+            color=CHANGE if moment.kind == "change" else MUTED,
+            va="bottom",
+            ha="left",
+            parse_math=False,
         )
-        if labelled and len(moments) <= LABELLED:
-            axes.text(
-                _days(moment.from_ms),
-                1.0,
-                f" {truncated(visible(moment.label), 20)}",
-                transform=axes.get_xaxis_transform(),
-                fontsize=7.5,
-                color=colour,
-                va="bottom",
-                ha="left",
-                rotation=60,
-                parse_math=False,
-            )
 
 
 def messages(counts: Counts) -> tuple[int, int, int]:
@@ -201,7 +240,7 @@ def _draw_hours(axes: Axes, series: Series, noun: str, parts: Callable[[Counts],
         step_days,
         bottoms,
         align="edge",
-        facecolor=LEFT_OUT,
+        facecolor=charts.LEFT_OUT,
         edgecolor="#7a5200",
         hatch="////",
         linewidth=0,
@@ -212,7 +251,6 @@ def _draw_hours(axes: Axes, series: Series, noun: str, parts: Callable[[Counts],
     axes.locator_params(axis="y", nbins=5, integer=True)
     axes.set_ylim(0, max([1, *map(sum, zip(bottoms, tests, strict=True))]) * 1.08)
     axes.grid(axis="y", color=GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
     bare(axes)
 
 
@@ -246,8 +284,7 @@ def _draw_usual(axes: Axes, rate: Usual) -> None:
     axes.set_xlim(low * 100, high * 100)
     axes.set_yticks([])
     axes.set_title(f"{rate.title} (%), n = {count(len(shares))} stretches", fontsize=9, loc="left", parse_math=False)
-    bare(axes)
-    axes.spines["left"].set_visible(False)
+    bare(axes, left=False)
 
 
 def _draw_flag(axes: Axes, row: int, start_ms: int, end_ms: int, is_on: bool | None) -> None:
@@ -258,4 +295,4 @@ def _draw_flag(axes: Axes, row: int, start_ms: int, end_ms: int, is_on: bool | N
         axes.plot(ends, [row, row], color=ON, linewidth=9, solid_capstyle="butt")
     else:
         style = ":" if is_on is None else "-"
-        axes.plot(ends, [row, row], color=MUTED if is_on is None else "#999999", linewidth=1.5, linestyle=style)
+        axes.plot(ends, [row, row], color=MUTED if is_on is None else RULE, linewidth=1.5, linestyle=style)

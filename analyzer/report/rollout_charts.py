@@ -36,7 +36,7 @@ def health(series: Series, moments: Sequence[Moment]) -> Chart:
         "health",
         "Do messages complete, with and without what tests left behind?",
         f"Share of complete messages in the last {duration(series.policy.window_ms)}: raw, without tests, and as the"
-        " deployment reported it; changes in green, planned looks dotted.",
+        " deployment reported it; changes in green, planned looks dashed.",
         partial(charts_time.health_over_time, series, moments),
         Table(f"Health every {duration(step_ms)}", head, tuple(rows)),
     )

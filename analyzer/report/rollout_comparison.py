@@ -13,6 +13,8 @@ from analyzer.units import NOTHING, count, instant, percent
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SURE = 0.05  # adjusted p of a suspect that is named first
+
 
 def metrics(report: RolloutReport) -> Iterator[Block]:
     """Yield the chart that a reader looks at first, the guardrails, and how far apart everything is."""
@@ -21,7 +23,8 @@ def metrics(report: RolloutReport) -> Iterator[Block]:
     if not report.metrics:
         yield Words("No metric was compared: there are no documents of a time before and a time after the change.")
         return
-    table = _values_table(report.metrics)
+    yield _guardrails(report)
+    yield from _suspect(report)
 
     def draw_values() -> Figure:
         return charts_rollout.metric_values(report)
@@ -35,23 +38,8 @@ def metrics(report: RolloutReport) -> Iterator[Block]:
         f"{count(len(report.metrics), 'metric')}, each in {report.baseline.label or 'the baseline'} (grey ring) and in"
         f" {report.after.label or 'the time after the change'} (purple diamond), with 95 % intervals.",
         draw_values,
-        table,
+        _values_table(report.metrics),
     )
-    rows = [
-        (
-            metric.title,
-            metric.verdict.value,
-            words.measured(metric.baseline, metric.unit),
-            words.measured(metric.after, metric.unit),
-            words.difference(metric.difference.value, metric.unit),
-            words.margin(metric),
-            _p(metric),
-        )
-        for metric in report.metrics
-        if metric.role == "guardrail"
-    ]
-    head = ("guardrail", "verdict", "baseline", "after", "difference", "margin", "adjusted p")
-    yield Table("Guardrails: metrics that may not get worse", head, tuple(rows), numbers=(4, 5, 6))
     yield Chart(
         "differences",
         "Did anything get worse by more than its margin?",
@@ -64,13 +52,43 @@ def metrics(report: RolloutReport) -> Iterator[Block]:
         yield _values_table(others, "Signals and dry runs: shown, and no reason to fail")
 
 
+def _guardrails(report: RolloutReport) -> Table:
+    rows = [
+        (
+            metric.title,
+            metric.verdict.value,
+            words.side(metric, metric.baseline),
+            words.side(metric, metric.after),
+            words.difference(metric.difference.value, metric.unit),
+            words.margin(metric),
+            _p(metric),
+        )
+        for metric in report.metrics
+        if metric.role == "guardrail"
+    ]
+    head = ("guardrail", "verdict", "baseline", "after", "difference", "margin", "adjusted p")
+    return Table("Guardrails: metrics that may not get worse", head, tuple(rows), numbers=(4, 5, 6))
+
+
+def _suspect(report: RolloutReport) -> Iterator[Block]:
+    """Yield the surest suspect where a guardrail failed and one stands out: the next thing that a reader asks."""
+    sure = [part for part in report.decomposition if part.p_adjusted is not None and part.p_adjusted <= SURE]
+    if report.verdict is Verdict.FAIL and sure:
+        part = min(sure, key=lambda part: part.p_adjusted or 0.0)
+        yield Words(
+            f"Most suspect: {words.code_text(part.dimension)} {part.group}, whose {words.code_text(part.metric)} was"
+            f" {count(part.baseline_k)} of {count(part.baseline_n)} before and {count(part.after_k)} of"
+            f" {count(part.after_n)} after (adjusted p {words.p_value(part.p_adjusted)}). See: What moved the rates."
+        )
+
+
 def _values_table(chosen: Sequence[MetricResult], caption: str = "Every metric before and after") -> Table:
     rows = [
         (
             metric.title,
-            words.measured(metric.baseline, metric.unit),
+            words.side(metric, metric.baseline),
             words.interval(metric.baseline.interval, metric.unit),
-            words.measured(metric.after, metric.unit),
+            words.side(metric, metric.after),
             words.interval(metric.after.interval, metric.unit),
             count(metric.after.running),
             f"{metric.role}, {words.worse(metric.direction)}",

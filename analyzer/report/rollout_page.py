@@ -60,8 +60,8 @@ def brief_notes(report: RolloutReport) -> tuple[str, ...]:
     order = (Verdict.FAIL, Verdict.INVALID, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.NO_DATA, Verdict.PASS)
     ordered = sorted(report.metrics, key=lambda metric: (metric.role != "guardrail", order.index(metric.verdict)))
     notes = [
-        f"{metric.verdict.value} {metric.title}: {words.measured(metric.baseline, metric.unit)}"
-        f" -> {words.measured(metric.after, metric.unit)}"
+        f"{metric.verdict.value} {metric.title}: {words.side(metric, metric.baseline)}"
+        f" -> {words.side(metric, metric.after)}"
         for metric in ordered
     ]
     return tuple(notes)

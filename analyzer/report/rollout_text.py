@@ -160,7 +160,7 @@ def _banner(report: v.RolloutReport) -> list[str]:
 
 
 def _short(metric: v.MetricResult) -> str:
-    before, after = (words.measured(side, metric.unit) for side in (metric.baseline, metric.after))
+    before, after = (words.side(metric, side) for side in (metric.baseline, metric.after))
     return f"{padded(metric.verdict.value, 12)} {padded(metric.title, 22)} {before} -> {after}"
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from analyzer.analysis.verdict import Direction, Measured, MetricResult, RolloutReport, Span, Verdict
 from analyzer.stats import Interval
-from analyzer.units import NOTHING, count, duration, instant, percent
+from analyzer.units import NOTHING, count, dollars, duration, instant, percent
 
 MEANING = {
     Verdict.PASS: "no harm seen",
-    Verdict.FAIL: "the rollout did harm",
+    Verdict.FAIL: "it got worse",
     Verdict.INCONCLUSIVE: "cannot tell yet",
     Verdict.NO_DATA: "nothing to look at",
     Verdict.ERROR: "could not be measured",
@@ -22,6 +22,9 @@ ACTION = {
 }
 
 
+NOT_MEASURED = ("not_measured", "not_collected")  # reason codes
+
+
 def value(number: float | None, unit: str) -> str:
     """Write one value of a metric in its unit."""
     if number is None:
@@ -30,6 +33,8 @@ def value(number: float | None, unit: str) -> str:
         return percent(number)
     if unit == "ms":
         return seconds(number)
+    if unit == "usd":
+        return dollars(number)
     return number_text(number)
 
 
@@ -74,12 +79,15 @@ def margin(metric: MetricResult) -> str:
     return f"{metric.margin * 100:g} pp" if metric.unit == "share" else f"{metric.margin * 100:g}% of the baseline"
 
 
-def measured(side: Measured, unit: str) -> str:
+def side(metric: MetricResult, measured: Measured) -> str:
     """Write one side of a metric with what stands behind it: `4.2% (3 of 71)`."""
-    if side.rate is None:
-        return "no documents" if side.n == 0 else f"{NOTHING} (n = {count(side.n)})"
-    behind = f"{count(side.k)} of {count(side.n)}" if side.k is not None else f"n = {count(side.n)}"
-    return f"{value(side.rate, unit)} ({behind})"
+    if measured.rate is None:
+        nothing = "not measured" if metric.reason_code in NOT_MEASURED else "no documents"
+        return nothing if measured.n == 0 else f"{NOTHING} (n = {count(measured.n)})"
+    behind = f"n = {count(measured.n)}"
+    if measured.k is not None:
+        behind = f"{count(measured.k)} of {count(measured.n)}"
+    return f"{value(measured.rate, metric.unit)} ({behind})"
 
 
 def p_value(p: float | None) -> str:

@@ -11,6 +11,9 @@
 --          $running_ms     BIGINT    age up to which a document in flight is running, > 0
 --          $stuck_ms       BIGINT    age from which a document in flight is stuck, > 0
 --          $flip_ms        BIGINT[]  when flags changed, milliseconds since the epoch
+--          $priced_models  VARCHAR[]  models with a known price
+--          $input_prices   DOUBLE[]  of these, US dollars per million tokens read
+--          $output_prices  DOUBLE[]  of these, US dollars per million tokens written
 -- returns  side           VARCHAR  baseline or after
 --          table_name     VARCHAR  chatMessages or workflowTraces
 --          id             VARCHAR
@@ -28,6 +31,8 @@
 --          duration_ms    DOUBLE   of completed traces, milliseconds; NULL if unknown
 --          retry_count    DOUBLE   of traces; NULL if unknown
 --          total_tokens   DOUBLE   of the message that a completed trace wrote; NULL if unknown
+--          billed_model   VARCHAR  that wrote these tokens; NULL if unknown
+--          cost_usd       DOUBLE   of these tokens, US dollars; NULL without a price for the model
 -- reads    stg_messages, stg_traces, stg_tasks, left_out, variable at_ms
 with outcome as (
     select
@@ -45,6 +50,9 @@ with outcome as (
         null::double as duration_ms,
         null::double as retry_count,
         null::double as total_tokens,
+        null::varchar as billed_model,
+        null::double as input_tokens,
+        null::double as output_tokens,
     from stg_messages as m
     where m.id not in (select l.id from left_out as l where l.table_name = 'chatMessages')
     union all
@@ -65,6 +73,9 @@ with outcome as (
         case when t.status = 'COMPLETED' then t.total_duration_ms end as duration_ms,
         t.retry_count,
         case when t.status = 'COMPLETED' then w.total_tokens end as total_tokens,
+        case when t.status = 'COMPLETED' then coalesce(w.llm_model, t.model) end as billed_model,
+        w.input_tokens,
+        w.output_tokens,
     from stg_traces as t
     left join stg_messages as w on w.id = t.message_id
     where t.id not in (select l.id from left_out as l where l.table_name = 'workflowTraces')
@@ -98,6 +109,11 @@ select
     s.duration_ms,
     s.retry_count,
     s.total_tokens,
+    s.billed_model,
+    (
+        s.input_tokens * list_extract($input_prices::double[], list_position($priced_models::varchar[], s.billed_model))
+        + s.output_tokens * list_extract($output_prices::double[], list_position($priced_models::varchar[], s.billed_model))
+    ) / 1000000 as cost_usd,
 from sided as s
 left join stg_tasks as k on k.id = s.task_id
 order by s.side, s.table_name, s.id

@@ -2,7 +2,7 @@
 --
 -- grain    one row per rank that exists
 -- params   $side     VARCHAR   baseline or after
---          $measure  VARCHAR   duration_ms or total_tokens
+--          $measure  VARCHAR   duration_ms, total_tokens or cost_usd
 --          $ranks    BIGINT[]  1 is the smallest value
 -- returns  rank   BIGINT
 --          value  DOUBLE  in the unit of the measure
@@ -10,7 +10,7 @@
 with value as (
     select
         d.id,
-        case when $measure = 'duration_ms' then d.duration_ms else d.total_tokens end as value,
+        case $measure when 'duration_ms' then d.duration_ms when 'total_tokens' then d.total_tokens else d.cost_usd end as value,
     from compare_document as d
     where d.side = $side
 ),

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from analyzer import rules
 from analyzer.analysis import artifacts, compare, decompose
-from analyzer.analysis.compare import Outcomes, Tally, Windows
+from analyzer.analysis.compare import Outcomes, Tally
 from analyzer.analysis.decompose import Group
+from analyzer.analysis.windows import Windows
 from analyzer.model import FilterName
 from analyzer.store import Frame, Store
 from tests import storing

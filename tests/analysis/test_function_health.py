@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.analysis.function_health import FunctionHealth, FunctionReport, Span, _seen_ms, function_health
+from analyzer.analysis.function_health import FunctionHealth, FunctionReport, Span, function_health, seen_ms
 from analyzer.errors import NoData
 from analyzer.model import Deployment
 from analyzer.store import Store
@@ -174,4 +174,4 @@ def test_what_was_seen_is_what_some_look_saw_and_no_gap_took(drawn: list[tuple[i
     listed = [Span("calls", float(at), float(at + length), is_gap, "") for at, length, is_gap in drawn]
     seen = {s for at, length, is_gap in drawn if not is_gap for s in range(at, at + length)}
     lost = {s for at, length, is_gap in drawn if is_gap for s in range(at, at + length)}
-    assert _seen_ms(listed, "calls", 5, 25) == len({s for s in seen - lost if 5 <= s < 25})
+    assert seen_ms(listed, "calls", 5, 25) == len({s for s in seen - lost if 5 <= s < 25})

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
 from analyzer import stats
-from analyzer.analysis import gates, judging
-from analyzer.analysis.compare import Outcomes, Tally, TaskOutcomes, Value, Windows
+from analyzer.analysis import gates, judging, judging_shares
+from analyzer.analysis.compare import Outcomes, Tally, TaskOutcomes
 from analyzer.analysis.rollout_plan import KINDS, differences, make_plan, plan_from_json, plan_json
 from analyzer.analysis.verdict import MetricResult, Verdict
+from analyzer.analysis.windows import Value, Windows
 from analyzer.stats import Interval
 
 PLAN = make_plan()
@@ -145,7 +146,7 @@ def test_inconclusive_says_what_is_not_excluded_how_many_decide_and_when() -> No
 
 
 def test_the_number_that_decides_really_decides_with_events_already_seen() -> None:
-    needed = judging.n_to_pass(4, 9, 1000, 0.05)
+    needed = judging_shares.n_to_pass(4, 9, 1000, 0.05)
     assert needed is not None
     assert stats.newcombe_interval(4, needed, 9, 1000).high <= 0.05
     assert stats.newcombe_interval(4, needed - 1, 9, 1000).high > 0.05

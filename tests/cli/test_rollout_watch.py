@@ -19,7 +19,7 @@ from analyzer.convex.retry import Policy
 from analyzer.convex.target import Choice
 from analyzer.convex.traffic import Limits
 from analyzer.errors import NoData
-from analyzer.flows import rollout_records, rollouts
+from analyzer.flows import rollout_records, rollout_state
 from analyzer.flows.watching import Watched, Watching, watch
 from analyzer.model import FilterName
 from analyzer.rules import InternalLists, load_all
@@ -282,7 +282,7 @@ def test_code_deployed_inside_a_look_is_a_finding_and_before_it_is_none(store: P
         pushed_ms = d.clock.now_ms
         ready.run(for_ms=61 * MINUTE_MS)
     with Store.read(store) as opened:
-        found = rollouts.findings(opened, rollouts.open_rollout(opened))
+        found = rollout_state.findings(opened, rollout_records.open_rollout(opened))
     (deployed,) = [finding for finding in found if finding.id == "deployed-during-look"]
     assert deployed.details == {"change": 1, "at_ms": [pushed_ms]}
     assert "deployed 1 time inside the looks of change 1" in deployed.text

@@ -10,7 +10,7 @@ import pytest
 
 from analyzer import rules, sql
 from analyzer.analysis import artifacts, compare
-from analyzer.analysis.compare import Windows
+from analyzer.analysis.windows import Windows
 from analyzer.model import FilterName
 from analyzer.store import Frame, Store
 from tests import storing
@@ -25,9 +25,19 @@ BOUNDS = {
     "after_to_ms": WINDOWS.after_to_ms,
 }
 PARAMS: dict[str, dict[str, Any]] = {
-    "compare/document": BOUNDS | {"running_ms": 15 * MINUTE, "stuck_ms": 5 * MINUTE, "flip_ms": [T0]},
+    "compare/document": BOUNDS
+    | {
+        "running_ms": 15 * MINUTE,
+        "stuck_ms": 5 * MINUTE,
+        "flip_ms": [T0],
+        "priced_models": ["a"],
+        "input_prices": [2.5],
+        "output_prices": [10.0],
+    },
     "compare/left_out_counts": BOUNDS,
     "compare/order_statistics": {"side": "after", "measure": "duration_ms", "ranks": [1, 2, 9]},
+    "compare/function_latency": BOUNDS | {"settle_ms": 10 * MINUTE, "from_log": True},
+    "compare/latency_statistics": {"side": "after", "ranks": [1]},
     "compare/groups": {"table_name": "chatMessages", "by_failure": True, "most_ids": 1},
     "compare/smoke_task": {"id": make_id("tasks", 1)},
 }
@@ -50,6 +60,7 @@ def frame(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Frame]:
         found = store.frame(store.snapshot())
         artifacts.prepare(found, rules.load_all(), orphans=True)
         compare.tally(found, WINDOWS, FilterName.NONE)
+        found.materialise("function_latency", "compare/function_latency", **PARAMS["compare/function_latency"])
         yield found
 
 

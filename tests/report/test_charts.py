@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 import pytest
 from matplotlib.figure import Figure
 
-from analyzer.report import charts, charts_rollout, charts_svg, charts_time
+from analyzer.report import charts, charts_canvas, charts_rollout, charts_svg, charts_time
+from analyzer.report.charts_canvas import label_rows
 from analyzer.report.charts_time import FlagHistory, Moment, Usual
 from tests.report.reports import HOUR_MS, NASTY, T0_MS, report, without_metrics
 
@@ -35,10 +37,9 @@ def title(figure: Figure) -> str:
 def test_a_chart_asks_a_question_and_has_a_row_for_every_metric(draw, n: int) -> None:
     figure = draw(report(n))
     assert title(figure).endswith("?")
-    rows = {label.get_text() for axes in figure.axes for label in axes.get_yticklabels()}
+    shown = " ".join(texts(figure))
     for metric in report(n).metrics:
-        name = metric.title if metric.role == "guardrail" else f"{metric.title} ({metric.role})"
-        assert name in rows
+        assert metric.title in shown
     figure.savefig(io.BytesIO(), format="png")
 
 
@@ -46,10 +47,29 @@ def test_values_are_drawn_where_they_are_with_their_intervals_and_n_beside_them(
     found = report(60)
     figure = charts_rollout.metric_values(found)
     first, axes = found.metrics[0], figure.axes[0]
-    drawn = [tuple(map(float, line.get_xdata())) for line in axes.lines]
-    assert (first.baseline.rate,) in drawn and (first.after.rate,) in drawn
-    assert tuple(first.after.interval) in drawn
+    own = [line for line in axes.lines if 0 < line.get_ydata()[0] < 0.5 or -0.3 < line.get_ydata()[0] < 0]
+    (before,) = [float(line.get_xdata()[0]) for line in own if line.get_marker() == "o"]
+    (after,) = [float(line.get_xdata()[0]) for line in own if line.get_marker() == "D"]
+    bars = [tuple(map(float, line.get_xdata())) for line in own if len(line.get_xdata()) == 2]
+    scale = (after - before) / (first.after.rate - first.baseline.rate)
+    for side, mark in ((first.baseline, before), (first.after, after)):
+        ends = tuple(mark + (end - side.rate) * scale for end in side.interval)
+        assert any(bar == pytest.approx(ends) for bar in bars)
     assert "6.7% (4 of 60)" in texts(figure) and "1.1% (2 of 180)" in texts(figure)
+
+
+def test_a_metric_that_was_not_measured_has_no_row_and_is_counted() -> None:
+    found = report(60)
+    missing = replace(found.metrics[0], reason_code="not_measured")
+    figure = charts_rollout.metric_values(replace(found, metrics=(missing, *found.metrics[1:])))
+    assert missing.title not in texts(figure)
+    assert any("not measured: 1" in text for text in texts(figure))
+
+
+def test_names_of_moments_never_lie_on_each_other_whatever_their_number() -> None:
+    places = [(0.0, "change 1"), (0.1, "T+1h"), (0.2, "T+6h"), (5.0, "T+24h")]
+    assert label_rows(places, 1.0) == [0, 1, 2, 0]
+    assert label_rows([], 1.0) == []
 
 
 def test_baseline_and_after_look_the_same_in_every_chart() -> None:
@@ -57,7 +77,7 @@ def test_baseline_and_after_look_the_same_in_every_chart() -> None:
     usual = charts_time.usual_values([Usual("Messages complete", (0.9, 1.0), 0.8)], HOUR_MS).axes[0]
     for axes in (values, usual):
         colours = {line.get_color() for line in axes.lines}
-        assert {charts_rollout.BASELINE, charts_rollout.POST} <= colours
+        assert {charts_canvas.BASELINE, charts_canvas.POST} <= colours
 
 
 def test_differences_turn_every_metric_so_that_worse_is_right() -> None:

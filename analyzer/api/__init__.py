@@ -7,8 +7,6 @@ current folder counts, as it does on the command line. Times are epoch milliseco
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,22 +14,26 @@ from analyzer import clock, config, rules
 from analyzer.analysis import artifacts as finding_artifacts
 from analyzer.analysis import policy as policies
 from analyzer.analysis import series as over_time
-from analyzer.analysis.checkpoints import Judging
 from analyzer.analysis.explain import Explanation
 from analyzer.analysis.health import HealthReport
-from analyzer.analysis.rollout_log import read_log
-from analyzer.analysis.verdict import MetricResult, Part, RolloutReport
+from analyzer.api.frames import frame_of
+from analyzer.api.rollouts import (
+    checkpoints,
+    decomposition,
+    metrics,
+    plot_differences,
+    plot_metrics,
+    rollout_report,
+)
 from analyzer.collect import collect
 from analyzer.flows import demo as demo_flow
-from analyzer.flows import reporting, rollout_records
 from analyzer.flows.explaining import explain_snapshot
-from analyzer.flows.reporting import Lens
 from analyzer.model import CollectResult, FilterName
 from analyzer.purge import plan as purge_plan
 from analyzer.purge.plan import Judged
 from analyzer.purge.plan_file import Plan
 from analyzer.purge.select import Choice
-from analyzer.report import charts, charts_rollout
+from analyzer.report import charts
 from analyzer.rules import InternalLists
 from analyzer.sources import open_source
 from analyzer.store import Store
@@ -159,12 +161,12 @@ def explain(
 
 def rules_of(explanation: Explanation) -> pd.DataFrame:
     """Return a row a rule of the policy, on every document: id, value, operator, limit, n, ok, slack."""
-    return _frame(explanation.rules, ("id", "value", "operator", "limit", "n", "ok", "slack"))
+    return frame_of(explanation.rules, ("id", "value", "operator", "limit", "n", "ok", "slack"))
 
 
 def causes(explanation: Explanation) -> pd.DataFrame:
     """Return a row a cause of a degraded status: cause, count, action."""
-    return _frame(explanation.diagnosis, ("cause", "count", "action"))
+    return frame_of(explanation.diagnosis, ("cause", "count", "action"))
 
 
 def artifacts(store: Store, snapshot: str | int | None = None) -> pd.DataFrame:
@@ -172,7 +174,7 @@ def artifacts(store: Store, snapshot: str | int | None = None) -> pd.DataFrame:
     settings = config.load()
     frame = store.frame(store.snapshot(snapshot, settings.deployment))
     finding_artifacts.prepare(frame, rules.load_all(settings.rule_files), _lists(settings), orphans=True)
-    return _frame(finding_artifacts.list_artifacts(frame), ("tier", "table", "id", "label", "reason", "via"))
+    return frame_of(finding_artifacts.list_artifacts(frame), ("tier", "table", "id", "label", "reason", "via"))
 
 
 def purge_rehearsal(store: Store, snapshot: str | int | None = None, *, idle: str = "15m") -> Plan:
@@ -227,70 +229,6 @@ def plot_health(store: Store, *, since_ms: int, until_ms: int, every: str = "15m
     return charts.health_series(_series(store, since_ms, until_ms, every))
 
 
-# ---- rollouts ----------------------------------------------------------------------------------------------------
-
-
-def rollout_report(
-    store: Store,
-    *,
-    log: str | Path | None = None,
-    baseline: str | int | None = None,
-    after: str | int | None = None,
-    look: str | None = None,
-) -> RolloutReport:
-    """Tell whether a rollout changed anything; see `analyzer report`.
-
-    log              a rollout log; without one, and without two snapshots, the newest recorded rollout
-    baseline, after  id or label of two snapshots to compare, without any rollout
-    look             label of the planned look; None for the last that a snapshot reaches
-    """
-    settings = config.load()
-    lens = Lens(
-        Judging(
-            rules.load_all(settings.rule_files),
-            _lists(settings),
-            settings.health.filter,
-            policies.find(settings.health.policy, settings.policies),
-            clock.now_ms(),
-        ),
-        settings.functions.system_health,
-    )
-    if log is not None:
-        return reporting.judge_log(store, read_log(Path(log)), lens, deployment=settings.deployment, look=look)
-    if baseline is not None and after is not None:
-        chosen = (store.snapshot(baseline, settings.deployment), store.snapshot(after, settings.deployment))
-        return reporting.judge_snapshots(store, *chosen, lens)
-    opened = rollout_records.open_rollout(store, deployment=settings.deployment)
-    return reporting.judge_rollout(store, opened, lens, look=look)
-
-
-def metrics(report: RolloutReport) -> pd.DataFrame:
-    """Return a row a metric: role, baseline and after with n, difference with its interval, margin, p, verdict."""
-    return _rows([_metric(metric) for metric in report.metrics])
-
-
-def checkpoints(report: RolloutReport) -> pd.DataFrame:
-    """Return a row a planned look: label, verdict, health raw and without tests, error rates, documents."""
-    names = ("label", "verdict", "health", "health_without_tests", "message_error_rate", "workflow_error_rate")
-    return _frame(report.checkpoints, (*names, "messages", "workflows", "reconstructed"))
-
-
-def decomposition(report: RolloutReport) -> pd.DataFrame:
-    """Return a row a group of documents, most suspect first; mix and rate of one dimension sum to the change."""
-    names = [field.name for field in fields(Part) if field.name != "ids"]
-    return _frame(report.decomposition, names)
-
-
-def plot_metrics(report: RolloutReport) -> Any:
-    """Return a matplotlib figure of every metric before and after with its interval."""
-    return charts_rollout.metric_values(report)
-
-
-def plot_differences(report: RolloutReport) -> Any:
-    """Return a matplotlib figure of how far apart before and after are, with the margin of each metric."""
-    return charts_rollout.differences(report)
-
-
 # ---- parts -------------------------------------------------------------------------------------------------------
 
 
@@ -310,34 +248,3 @@ def _series(store: Store, since_ms: int, until_ms: int, every: str) -> over_time
         internal=_lists(settings),
         system_health=settings.functions.system_health,
     )
-
-
-def _metric(metric: MetricResult) -> dict[str, Any]:
-    interval = metric.difference.interval
-    return {
-        "metric": metric.title,
-        "role": metric.role,
-        "unit": metric.unit,
-        "baseline": metric.baseline.rate,
-        "baseline_n": metric.baseline.n,
-        "after": metric.after.rate,
-        "after_n": metric.after.n,
-        "difference": metric.difference.value,
-        "low": None if interval is None else interval.low,
-        "high": None if interval is None else interval.high,
-        "margin": metric.margin,
-        "p_adjusted": None if metric.test is None else metric.test.p_adjusted,
-        "verdict": metric.verdict.value,
-    }
-
-
-def _frame(items: Iterable[Any], names: Sequence[str]) -> pd.DataFrame:
-    """Return a row an item with these of its fields; an enum as its value."""
-    found = [{name: getattr(item, name) for name in names} for item in items]
-    return _rows([{name: getattr(value, "value", value) for name, value in row.items()} for row in found], names)
-
-
-def _rows(rows: Sequence[dict[str, Any]], names: Sequence[str] | None = None) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame(rows, columns=None if names is None else list(names))
