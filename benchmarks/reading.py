@@ -104,7 +104,7 @@ def _as_of(context: Context) -> Row:
 def health_of(store: Store, snapshot: Snapshot) -> HealthReport:
     """Return what `analyzer health --window 30d` finds."""
     frame, rule_set = store.frame(snapshot), rules.load_all()
-    artifacts.prepare(frame, rule_set)
+    artifacts.find(frame, rule_set)
     judged = policy.find("deployed", {}, window_ms=MONTH_MS)
     return health.assess(
         frame,

@@ -8,12 +8,13 @@ they are left out unless asked for.
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analyzer.model import ROOT, Tier
 from analyzer.predicate import leaves
-from analyzer.rules import STRUCTURAL, InternalLists, Rule, RuleSet, StructuralRule, fingerprints
+from analyzer.rules import STRUCTURAL, InternalLists, Rule, RuleSet, StructuralRule, fingerprints, rules_hash
 from analyzer.rules.checks import in_order
 from analyzer.store import Frame
 from analyzer.store.predicates import reads_reduced_text
@@ -22,6 +23,7 @@ TIERS = (Tier.CERTAIN, Tier.LIKELY, Tier.SUSPECT, Tier.ORPHAN)  # strongest firs
 NO_LISTS = InternalLists()
 EVIDENCE = "rule_evidence"
 NO_LIMIT = 2**62
+SEARCH_VERSION = "1"  # raised when queries/artifacts/ finds something else than before: what is remembered is void
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,24 @@ class TierCount:
     documents: int
 
 
+def find(frame: Frame, rules: RuleSet, internal: InternalLists = NO_LISTS, *, orphans: bool = False) -> None:
+    """Make `artifact` and `internal_document` as `prepare` does, from what was remembered where that fits.
+
+    The tables of evidence are not made. Where orphans were not asked for, `artifact` may hold them all the same, and
+    rules of that tier in `rules`; the tiers of other documents are the same.
+    """
+    if not frame.recall(search_hash(frame, rules), orphans=orphans):
+        prepare(frame, rules, internal, orphans=orphans)
+    elif internal != NO_LISTS:
+        _list_internal(frame, rules, internal, [mark.id for mark in frame.marks() if mark.verdict == "real"])
+
+
+def search_hash(frame: Frame, rules: RuleSet) -> str:
+    """Return the hash of all that a search depends on beside documents and clock, the order of the rules included."""
+    known = [rules_hash(rules, NO_LISTS, frame.marks()), SEARCH_VERSION, *(rule.id for rule in rules.rules)]
+    return hashlib.sha256("\n".join(known).encode()).hexdigest()
+
+
 def prepare(frame: Frame, rules: RuleSet, internal: InternalLists = NO_LISTS, *, orphans: bool = False) -> None:
     """Make the temporary tables `artifact` and `internal_document` of a frame.
 
@@ -74,6 +94,10 @@ def prepare(frame: Frame, rules: RuleSet, internal: InternalLists = NO_LISTS, *,
     _follow(frame, rules, real_ids, orphans=orphans and _tasks_are_known(frame))
     order: list[Rule | StructuralRule] = [*STRUCTURAL[:1], *rules.rules, *STRUCTURAL[1:]]
     frame.materialise("artifact", "artifacts/artifact", rules=[r.id for r in order], reasons=[r.reason for r in order])
+    _list_internal(frame, rules, internal, real_ids)
+
+
+def _list_internal(frame: Frame, rules: RuleSet, internal: InternalLists, real_ids: Sequence[str]) -> None:
     frame.materialise(
         "internal_document",
         "artifacts/internal_document",
@@ -83,7 +107,7 @@ def prepare(frame: Frame, rules: RuleSet, internal: InternalLists = NO_LISTS, *,
         repos=[repo.lower() for repo in internal.repos],
         task_tables=list(rules.owned_by("tasks")),
         message_tables=list(rules.owned_by("chatMessages")),
-        real_ids=real_ids,
+        real_ids=list(real_ids),
     )
 
 

@@ -101,7 +101,7 @@ class Frames:
         at_ms = snapshot.as_of_ms if at_ms is None else at_ms
         if self._open is None or self._open[:2] != (snapshot.id, at_ms):
             frame = self._store.frame(snapshot, at_ms)
-            artifacts.prepare(frame, self._how.rules, self._how.lists, orphans=True)
+            artifacts.find(frame, self._how.rules, self._how.lists, orphans=True)
             self._open = (snapshot.id, at_ms, frame)
         return self._open[2]
 

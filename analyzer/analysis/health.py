@@ -204,13 +204,15 @@ def leave_out(frame: Frame, filter_name: FilterName, *, internal: bool = True) -
 
     internal  whether to leave out documents of listed people and repositories too, as every filter but `none` does
     """
-    frame.materialise(
-        "left_out",
-        "health/left_out",
-        tiers=[tier.value for tier in FILTER_TIERS[filter_name]],
-        by_name=filter_name is FilterName.NAME,
-        internal=internal and filter_name is not FilterName.NONE,
-    )
+    tiers = FILTER_TIERS[filter_name]
+    if filter_name is FilterName.NAME or not frame.leave_out_recalled(tiers):
+        frame.materialise(
+            "left_out",
+            "health/left_out",
+            tiers=[tier.value for tier in tiers],
+            by_name=filter_name is FilterName.NAME,
+            internal=internal and filter_name is not FilterName.NONE,
+        )
     return dict(frame.rows("health/excluded"))
 
 

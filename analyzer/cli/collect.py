@@ -93,8 +93,16 @@ def collect(
         if recorded is None:
             return EXIT_OK
         result = recorded
+    _remember(settings, result, read_all=source is not None or via_cli)
     _show(result, fmt)
     return EXIT_OK
+
+
+def _remember(settings: Settings, result: CollectResult, *, read_all: bool) -> None:
+    from analyzer import rules
+    from analyzer.flows.remembering import remember
+
+    remember(settings.store, result, rules.load_all(settings.rule_files), read_all=read_all, wait_s=settings.wait_s)
 
 
 @dataclass(frozen=True, slots=True)

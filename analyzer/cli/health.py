@@ -123,7 +123,7 @@ def _report(store: Store, settings: Settings, request: Request, policy: Policy) 
     said = reported.reported(store, chosen, system_health=names.system_health, alerts=names.alerts)
     rule_set, orphans = rules.load_all(settings.rule_files), filter_name is FilterName.WIDE
     frame = store.frame(chosen, request.at_ms)
-    artifacts.prepare(frame, rule_set, _lists(settings), orphans=orphans)
+    artifacts.find(frame, rule_set, _lists(settings), orphans=orphans)
     return analysis.assess(
         frame,
         policy=policy,

@@ -35,7 +35,7 @@ def explain_snapshot(
     """
     said = reported.reported(store, snapshot, system_health=claims[0], alerts=claims[1])
     frame = store.frame(snapshot, at_ms)
-    artifacts.prepare(frame, rules, lists, orphans=True)
+    artifacts.find(frame, rules, lists, orphans=True)
     report = health.assess(
         frame, policy=policy, filter_name=filter_name, now_ms=now_ms, reported=said, tolerate=tolerate
     )

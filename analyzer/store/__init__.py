@@ -22,7 +22,7 @@ from analyzer.model import (
     TableRef,
     TextFingerprint,
 )
-from analyzer.store import catalog, connection, marks, staged
+from analyzer.store import catalog, connection, marks, remembered, staged
 from analyzer.store.frame import Frame
 from analyzer.store.incoming import Collection, IncomingTable
 from analyzer.store.ingest import Moment, drop_table, load_table, rebuild_ends
@@ -134,6 +134,14 @@ class Store:
         number = catalog.deployment_no(self._duck, snapshot.deployment.name)
         assert number is not None
         return Frame(self._duck, snapshot, number, at_ms)
+
+    def remember(self, frame: Frame, rules_hash: str) -> None:
+        """Keep the artifacts of a frame that was searched with orphans, at its snapshot's own clock."""
+        number = catalog.deployment_no(self._duck, frame.snapshot.deployment.name)
+        assert number is not None
+        assert frame.at_ms == frame.snapshot.as_of_ms
+        with self._transaction():
+            remembered.remember(self._duck, number, frame.snapshot, rules_hash)
 
     def ingest(self, collection: Collection) -> CollectResult:
         """Add one complete collection in one transaction.

@@ -10,9 +10,9 @@ import duckdb
 
 from analyzer import sql
 from analyzer.errors import QueryError
-from analyzer.model import Mark, Snapshot
+from analyzer.model import Mark, Snapshot, Tier
 from analyzer.predicate import Leaf, Predicate
-from analyzer.store import marks, predicates, tables
+from analyzer.store import marks, predicates, remembered, tables
 from analyzer.store.columns import REVISION_TABLES
 from analyzer.store.export import write_parquet
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NS_PER_MS = 1_000_000
 _NOT_HIDDEN = "\n    and r.revision_no not in (select h.revision_no from frame_hidden as h)"  # in each view of staging/
+_SHOWN = ("artifact", "left_out")  # either a temporary table, or a view of what is remembered
 
 
 class Frame:
@@ -37,6 +38,8 @@ class Frame:
         self.snapshot = snapshot
         self.at_ms = snapshot.as_of_ms if at_ms is None else at_ms
         self._connection = connection
+        self._deployment_no = deployment_no
+        self._is_recalled = False
         self._prepare(deployment_no)
 
     @property
@@ -132,8 +135,44 @@ class Frame:
         """Return the mark in force for each marked document of the deployment, by id."""
         return marks.in_force(marks.history(self._connection, self.snapshot.deployment.name))
 
+    def recall(self, rules_hash: str, *, orphans: bool) -> bool:
+        """Show as `artifact` what was remembered of the snapshot, with an empty `internal_document`.
+
+        rules_hash  of the rules, edges and marks in force
+        orphans     whether a search would look for orphans; where it would not, skip the tier `orphan`
+        returns     False where a search may find something else: then nothing is shown
+        """
+        args = (self._connection, self._deployment_no, self.snapshot, rules_hash, self.at_ms)
+        self._is_recalled = remembered.fits(*args, orphans=orphans)
+        if self._is_recalled:
+            rows = remembered.rows_in_force(self._deployment_no, self.snapshot, self.at_ms)
+            self._connection.execute(f"create or replace temp view recalled as {rows}")
+            self._show("artifact", "select component, table_name, id, tier, rules, reason, via from recalled")
+            columns = "component varchar, table_name varchar, id varchar"
+            self._connection.execute(f"create or replace temp table internal_document ({columns})")
+        return self._is_recalled
+
+    def leave_out_recalled(self, tiers: Sequence[Tier]) -> bool:
+        """Show as `left_out` what was remembered of some tiers; False where `health/left_out` must be asked."""
+        if not self._is_recalled or self._connection.execute("from internal_document limit 1").fetchone():
+            return False
+        listed = ", ".join(f"'{tier.value}'" for tier in tiers) or "null"
+        self._show("left_out", remembered.LEFT_OUT.format(tiers=listed))
+        return True
+
+    def _show(self, name: str, text: str) -> None:
+        self._connection.execute(f"drop {'table' if self._is_table(name) else 'view'} if exists {name}")
+        self._connection.execute(f"create temp view {name} as {text}")
+
+    def _is_table(self, name: str) -> bool:
+        found = "select 1 from duckdb_tables() where temporary and table_name = $name"
+        return self._connection.execute(found, {"name": name}).fetchone() is not None
+
     def _keep(self, table: str, what: str, text: str, params: dict[str, Any]) -> int:
         name = _identifier(table)
+        if name in _SHOWN and not self._is_table(name):
+            self._connection.execute(f"drop view if exists {name}")
+        self._is_recalled = self._is_recalled and name != "artifact"
         try:
             self._connection.execute(f"create or replace temp table {name} as {text}", params or None)
             row = self._connection.execute(f"select count(*) from {name}").fetchone()
