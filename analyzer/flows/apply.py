@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from analyzer.purge import receipt as receipts
 from analyzer.purge.apply import Pace, Run, settle
 from analyzer.purge.facts import Caps, Consent, Facts
 from analyzer.purge.ledger import Ledger, State
-from analyzer.purge.plan_file import Plan, Planned, PlannedGroup, Scrub
+from analyzer.purge.plan_file import Plan, Planned, PlannedGroup, Scrub, plain
 from analyzer.purge.verify import verify
 from analyzer.purge.writes import Deleting, Executor, Pretending
 from analyzer.sources.live import LiveSource
@@ -99,9 +99,7 @@ class _Apply:
         if not self.order.is_dry_run:
             checks.check_confirmation(self.plan, self.order.confirm(self.plan))
         executor: Executor = Pretending() if self.order.is_dry_run else Deleting(self.client)
-        left = frozenset(d.id for d in self.plan.documents if d.id not in self.state.deleted)
-        targets = frozenset(document.id for document in self.plan.documents)
-        watch = live.Watch(self.source, targets, left)
+        watch = live.Watch(self.source, frozenset(document.id for document in self.plan.documents))
         with self.book:
             self.book.begin(
                 self.plan.hash,
@@ -239,7 +237,7 @@ class _Apply:
             versions={"backend": connection.who.version},
             key=self.client.key.description if self.client.key else None,
             backup={name: noted[name] for name in ("path", "sha256", "documents")} if noted else None,
-            deleted=[asdict(document) | {"rules": list(document.rules)} for document in deleted],
+            deleted=plain(deleted),
             skipped=[{"root": root, "reason": reason} for root, reason in state.skipped.items()],
             verified=verdict.as_data() if verdict else None,
             audit=[dict(entry) for entry in verdict.audit] if verdict else [],
@@ -250,15 +248,12 @@ class _Apply:
             tables=dict(self.plan.tables),
             ignored=list(self.plan.selection.get("ignored", ())),
             dry_run=order.is_dry_run,
-            scrubbed=[self._scrubbed(scrub) for scrub in self.plan.scrubs if state.scrubs.get(scrub.id) == "done"],
+            scrubbed=plain([scrub for scrub in self.plan.scrubs if state.scrubs.get(scrub.id) == "done"]),
             paused_by=state.was_paused_by,
         )
         if not order.is_dry_run:
             receipts.write(made, receipts.path_of(self.path))
         return made
-
-    def _scrubbed(self, scrub: Scrub) -> dict[str, Any]:
-        return asdict(scrub) | {"fields": list(scrub.fields), "targets": list(scrub.targets)}
 
     def _health(self) -> Any:
         """Return what the deployment says of its health; None where it does not."""

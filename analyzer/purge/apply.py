@@ -20,6 +20,7 @@ from analyzer.purge.ledger import Ledger
 from analyzer.purge.live import Found, Watch, read_documents
 from analyzer.purge.plan_file import Plan, Planned, PlannedGroup
 from analyzer.purge.rates import function_errors, has_risen
+from analyzer.purge.references import Reference
 from analyzer.purge.scrubbing import Scrubber
 from analyzer.purge.writes import Executor
 
@@ -74,7 +75,7 @@ class Run:
     executor: Executor
     pace: Pace = field(default_factory=Pace)
     lost: set[str] = field(default_factory=set)  # ids in calls whose answer was lost
-    known: Mapping[str, Found | None] | None = None  # what was read a moment ago, for the survey
+    known: Mapping[str, Found | None] = field(default_factory=dict)  # documents as they were read before
     is_paused: bool = False  # the app does not run: that its functions fail says nothing
     found: Mapping[str, Found | None] = field(default_factory=dict)  # as read just now
     _size: int = BATCH_DOCUMENTS
@@ -142,7 +143,9 @@ class Run:
         """Read groups and everything that refers to them again; returns those that may go, the others are skipped."""
         found = self._read(groups)
         self.found = found
-        references = self.watch.references()
+        referring: dict[str, list[Reference]] = {}
+        for reference in self.watch.references():
+            referring.setdefault(reference.target, []).append(reference)
         state = self.ledger.state
         going = set(state.deleted)
         accepted = []
@@ -154,6 +157,7 @@ class Run:
                 continue
             ignored = self.plan.selection.get("ignored", ())
             self.scrubber.settle(group, found)
+            references = [reference for document in group.documents for reference in referring.get(document.id, ())]
             problem = checks.group_problem(group, found, references, going, ignored, scrubbed=self.scrubber.done())
             if problem:
                 partly = ", after a part of the group was deleted" if self._is_partly_gone(group) else ""
@@ -186,7 +190,7 @@ class Run:
         wanted |= {(e.table, e.id) for group in left for e in group.evidence if e.id not in deleted}
         wanted |= {(scrub.table, scrub.id) for group in left for scrub in group.scrubs}
         with ThreadPoolExecutor(1) as pool:
-            reading = pool.submit(read_documents, self.client, sorted(wanted))
+            reading = pool.submit(read_documents, self.client, sorted(wanted), known=self.known)
             self.watch.refresh()
             return reading.result()
 

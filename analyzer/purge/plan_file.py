@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ class TableTotal:
     bytes: int | None  # None in a rehearsal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what is computed of ten thousand documents is computed once
 class Plan:
     """See design: "plan/1"."""
 
@@ -113,7 +114,7 @@ class Plan:
     analyzer: str = __version__
     schema: str = SCHEMA
 
-    @property
+    @cached_property
     def documents(self) -> tuple[Planned, ...]:
         """Return every planned document in order."""
         return tuple(document for group in self.groups for document in group.documents)
@@ -123,10 +124,16 @@ class Plan:
         """Return every document that would only be changed, in order; none stands there twice."""
         return tuple(scrub for group in self.groups for scrub in group.scrubs)
 
-    @property
+    @cached_property
+    def body(self) -> Mapping[str, Any]:
+        """Return everything but hash and confirm as JSON holds it."""
+        found: dict[str, Any] = plain(self)
+        return found
+
+    @cached_property
     def hash(self) -> str:
         """Return 64 hex digits."""
-        return hashlib.sha256(canonical(_body(self))).hexdigest()
+        return hashlib.sha256(canonical(self.body)).hexdigest()
 
     @property
     def confirm(self) -> str:
@@ -153,7 +160,7 @@ def canonical(value: Any) -> bytes:
 
 def as_data(plan: Plan) -> dict[str, Any]:
     """Return the plan as it stands in the file."""
-    body = _body(plan)
+    body = dict(plan.body)
     head = ("schema", "deployment", "type", "origin", "snapshot_ts", "created_at", "expires_at", "nonce", "rules_hash")
     first = {name: body.pop(name) for name in head}
     return first | {"hash": plan.hash, "confirm": plan.confirm} | body
@@ -196,7 +203,7 @@ def parse(raw: bytes, where: str) -> Plan:
         raise refused("plan version", where, SCHEMA, str(found)[:80])
     try:
         plan = _plan(data)
-        is_as_written = canonical(as_data(plan)) == canonical(data)
+        is_as_written = as_data(plan) == data  # of the same types, as `built` saw to
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise refused("plan edited", where, "the fields of a plan", f"{type(error).__name__}: {error}"[:200]) from None
     if not is_as_written:
@@ -212,17 +219,18 @@ def refused(guard: str, where: str, wanted: str, found: str) -> GuardRefused:
     )
 
 
-def _body(plan: Plan) -> dict[str, Any]:
-    body = asdict(plan)
-    for group in body["groups"]:
-        group["documents"] = list(group["documents"])
-        group["evidence"] = list(group["evidence"])
-        group["scrubs"] = [
-            item | {"fields": list(item["fields"]), "targets": list(item["targets"])} for item in group["scrubs"]
-        ]
-        for document in group["documents"]:
-            document["rules"] = list(document["rules"])
-    return body | {name: list(body[name]) for name in ("groups", "blocked", "stored_files")}
+def plain(value: Any) -> Any:
+    """Return what JSON can hold of dataclasses, tuples and mappings; like `asdict`, without its copies."""
+    kind = type(value)
+    if kind is str or kind is int or value is None:  # nearly all of a plan
+        return value
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    if (names := getattr(kind, "__match_args__", None)) is not None:  # the fields of a dataclass
+        return {name: plain(getattr(value, name)) for name in names}
+    return value
 
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from analyzer import __version__
 from analyzer.errors import UsageError
 from analyzer.purge import files
@@ -35,7 +37,7 @@ def make(**fields: Any) -> dict[str, Any]:
 
 def write(receipt: Mapping[str, Any], path: Path) -> None:
     """Write a receipt, or its newer version, at once."""
-    files.replace(path, json.dumps(receipt, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+    files.replace(path, orjson.dumps(receipt, option=orjson.OPT_INDENT_2) + b"\n")
 
 
 def read(path: Path) -> dict[str, Any]:

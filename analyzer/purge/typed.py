@@ -29,9 +29,9 @@ def _fields(kind: type[Any]) -> dict[str, Any]:
 
 
 def _fits(value: Any, annotation: Any) -> bool:
-    origin, args = get_origin(annotation), get_args(annotation)
-    if annotation is Any:
+    if annotation is Any or (annotation in (str, int, bool) and type(value) is annotation):  # nearly all of a plan
         return True
+    origin, args = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         return any(_fits(value, option) for option in args)
     if origin is tuple:

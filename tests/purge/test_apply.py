@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.purge import backup, plan_file, receipt
+from analyzer.purge import backup, live, plan_file, receipt
 from tests.purge.leftovers import LEFTOVERS, world
 
 
@@ -45,3 +45,22 @@ def test_every_way_of_reading_leads_to_the_same_plan(tmp_path: Path, absent: set
         plan, path = w.plan()
         assert {document.id for document in plan.documents} == {w.ids[name] for name in LEFTOVERS}
         assert w.apply(plan, path)["verified"]["ok"]
+
+
+def test_a_deployment_of_many_pages_is_purged_like_a_small_one(tmp_path: Path) -> None:
+    with world(tmp_path, sync_rows=3, sync_rows_read=3) as w:
+        plan, path = w.plan()
+        assert {document.id for document in plan.documents} == {w.ids[name] for name in LEFTOVERS}
+        assert w.apply(plan, path)["verified"]["ok"]
+
+
+def test_a_table_that_an_import_replaced_is_looked_at_anew(tmp_path: Path) -> None:
+    with world(tmp_path) as w, w.source() as source:
+        watch = live.Watch(source, frozenset({w.ids["test"]}), frozenset({w.ids["test todo"]}))
+        watch.refresh()
+        assert {r.id for r in watch.references()} >= {w.ids["test todo"], w.ids["test message"]}
+        assert set(watch.written_ns) == {w.ids["test todo"]}
+        w.deployment.replace_table("todos", [])
+        watch.refresh()
+        assert {r.id for r in watch.references()} == {w.ids["test message"]}
+        assert not watch.written_ns
