@@ -61,7 +61,7 @@ def load_table(
     """
     kind = revision_table(incoming.table.component, incoming.table.name)
     fingerprints = [f for f in collection.fingerprints if f.table == incoming.table.name]
-    if next_snapshot is None and not _is_known(connection, kind, incoming.table, moment):
+    if next_snapshot is None and not is_known(connection, kind, incoming.table, moment):
         rows, params = select_incoming(incoming, kind, fingerprints, collection.keep_text)
         drift = _append_all(connection, incoming, moment, rows, params)
         return TableCoverage(incoming.table, "collected", incoming.documents, incoming.documents, 0, 0), drift
@@ -72,7 +72,7 @@ def load_table(
     return TableCoverage(incoming.table, "collected", incoming.documents, *changes), drift
 
 
-def _is_known(connection: duckdb.DuckDBPyConnection, kind: RevisionTable, table: TableRef, moment: Moment) -> bool:
+def is_known(connection: duckdb.DuckDBPyConnection, kind: RevisionTable, table: TableRef, moment: Moment) -> bool:
     """Return whether the store has any revision of a table, those of documents that are gone included."""
     row = connection.execute(
         f"""select 1 from {kind.name}
@@ -97,13 +97,7 @@ def _append_all(
         return []
     kind = revision_table(incoming.table.component, incoming.table.name)
     with explaining(incoming):
-        connection.execute(
-            f"""insert into {kind.name} by name
-            select nextval('revision_no') as revision_no, $deployment_no as deployment_no, $component as component,
-                $table_name as table_name, $as_of_ns as revision_ns, false as deleted, $snapshot_no as snapshot_no, i.*
-            from ({rows}) as i""",
-            params | _place(incoming.table, moment) | {"snapshot_no": moment.snapshot_no},
-        )
+        append_rows(connection, incoming.table, moment, rows, params)
     own = f"""(
         select * from {kind.name}
         where deployment_no = {moment.deployment_no} and snapshot_no = {moment.snapshot_no}
@@ -111,6 +105,21 @@ def _append_all(
     ) as appended"""  # names are identifiers, the source checked them
     refuse_duplicates(connection, incoming, own)
     return unknown_statuses(connection, incoming.table, kind, own)
+
+
+def append_rows(
+    connection: duckdb.DuckDBPyConnection, table: TableRef, moment: Moment, rows: str, params: dict[str, object]
+) -> int:
+    """Append a revision for each row of a SELECT of documents; returns how many."""
+    appended = connection.execute(
+        f"""insert into {revision_table(table.component, table.name).name} by name
+        select nextval('revision_no') as revision_no, $deployment_no as deployment_no, $component as component,
+            $table_name as table_name, $as_of_ns as revision_ns, false as deleted, $snapshot_no as snapshot_no, i.*
+        from ({rows}) as i""",
+        params | _place(table, moment) | {"snapshot_no": moment.snapshot_no},
+    ).fetchone()
+    assert appended is not None
+    return int(appended[0])
 
 
 def drop_table(

@@ -8,8 +8,9 @@ of each document into revisions, exactly as an export's documents become revisio
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -17,8 +18,8 @@ from analyzer.errors import StoreError
 from analyzer.model import DriftCount, TableCoverage, TableRef, TextFingerprint
 from analyzer.store import catalog
 from analyzer.store.columns import REVISION_TABLES, RevisionTable, revision_table
-from analyzer.store.incoming import IncomingTable, load_incoming, stored_columns, unknown_statuses
-from analyzer.store.ingest import Moment, append_differences
+from analyzer.store.incoming import IncomingTable, explaining, select_incoming, stored_columns, unknown_statuses
+from analyzer.store.ingest import Moment, append_differences, append_rows, is_known
 
 REPLACED = "the table was emptied or replaced as a whole since the snapshot before"
 
@@ -42,6 +43,14 @@ class Batch:
     drift: Sequence[DriftCount] = ()
 
 
+class Documents(NamedTuple):
+    """A SELECT of documents, `id` and the stored columns, and its parameters."""
+
+    rows: str
+    params: dict[str, object]
+    is_any: bool  # whether there are any
+
+
 @dataclass(frozen=True, slots=True)
 class Keeping:
     """How documents are loaded."""
@@ -49,11 +58,14 @@ class Keeping:
     fingerprints: Sequence[TextFingerprint] = ()
     keep_text: bool = False
 
-    def load(self, connection: duckdb.DuckDBPyConnection, incoming: IncomingTable) -> None:
-        """Make the temporary table `incoming`."""
+    def documents(self, incoming: IncomingTable) -> Documents:
+        """Return the documents of a table that was spooled."""
         table = incoming.table
+        kind = revision_table(table.component, table.name)
+        if not incoming.documents:
+            return Documents(f"select id, {', '.join(stored_columns(kind))} from {kind.name} limit 0", {}, False)
         own = [f for f in self.fingerprints if f.table == table.name]
-        load_incoming(connection, incoming, revision_table(table.component, table.name), own, self.keep_text)
+        return Documents(*select_incoming(incoming, kind, own, self.keep_text), True)
 
 
 class CountsDisagreeError(StoreError):
@@ -120,20 +132,17 @@ def keep(
 def _stage(connection: duckdb.DuckDBPyConnection, number: int, staged: StagedTable, keeping: Keeping) -> None:
     table = staged.incoming.table
     kind = revision_table(table.component, table.name)
-    columns = ", ".join(stored_columns(kind))
-    keeping.load(connection, staged.incoming)
     place = {"n": number, "component": table.component, "table": table.name}
-    head = """select nextval('revision_no') as revision_no, $n as deployment_no, $component as component,
-        $table as table_name, id, 0 as revision_ns, 0 as snapshot_no"""
-    connection.execute(
-        f"insert into {staged_name(kind)} by name {head}, false as deleted, {columns} from incoming", place
-    )
+    head = f"""insert into {staged_name(kind)} by name
+        select nextval('revision_no') as revision_no, $n as deployment_no, $component as component,
+            $table as table_name, 0 as revision_ns, 0 as snapshot_no"""
+    found = keeping.documents(staged.incoming)
+    if found.is_any:
+        with explaining(staged.incoming):
+            connection.execute(f"{head}, false as deleted, i.* from ({found.rows}) as i", place | found.params)
     if staged.deleted_ids:
-        connection.execute(
-            f"insert into {staged_name(kind)} by name {head}, true as deleted from (select unnest($ids) as id)",
-            place | {"ids": list(staged.deleted_ids)},
-        )
-    connection.execute("drop table incoming")
+        ids = {"ids": list(staged.deleted_ids)}
+        connection.execute(f"{head}, true as deleted, id from (select unnest($ids) as id)", place | ids)
 
 
 def promote(
@@ -173,12 +182,8 @@ def promote(
     coverage, drift = [], list(last.drift)
     for table in tables:
         place = (table.component, table.name)
-        is_whole = is_fresh or place in emptied
-        if place in arrived:
-            _load(connection, arrived[place], keeping)
-        else:
-            _load_waiting(connection, number, table)
-        covered, unknown = _promote_table(connection, moment, table, is_whole=is_whole, before=counts.get(place, 0))
+        before = None if is_fresh or place in emptied else counts.get(place, 0)
+        covered, unknown = _promote_table(connection, moment, table, arrived.get(place), keeping, before=before)
         if expected is not None and expected.get(place, covered.documents) != covered.documents:
             raise CountsDisagreeError(
                 f"{table.name} would hold {covered.documents} documents, the deployment has {expected[place]}",
@@ -219,16 +224,8 @@ def _counts_before(connection: duckdb.DuckDBPyConnection, moment: Moment) -> dic
     return {(component, table): int(count) for component, table, count in rows}
 
 
-def _load(connection: duckdb.DuckDBPyConnection, arrived: StagedTable, keeping: Keeping) -> None:
-    """Make the temporary tables `incoming`, documents, and `touched`, ids of those and of what is gone, of a batch."""
-    keeping.load(connection, arrived.incoming)
-    connection.execute("create or replace temp table touched as select id from incoming")
-    if arrived.deleted_ids:
-        connection.execute("insert into touched select unnest($ids)", {"ids": list(arrived.deleted_ids)})
-
-
-def _load_waiting(connection: duckdb.DuckDBPyConnection, number: int, table: TableRef) -> None:
-    """Make the same two tables of what waits: of each document the newest version."""
+def _waiting(connection: duckdb.DuckDBPyConnection, number: int, table: TableRef) -> Documents:
+    """Return the newest version of each document of a table that waits."""
     kind = revision_table(table.component, table.name)
     connection.execute(
         f"""create or replace temp table touched as
@@ -237,24 +234,52 @@ def _load_waiting(connection: duckdb.DuckDBPyConnection, number: int, table: Tab
         {"n": number, "component": table.component, "table": table.name},
     )
     columns = ", ".join(f"s.{name}" for name in stored_columns(kind))
-    connection.execute(
-        f"""create or replace temp table incoming as
-        select s.id, {columns} from {staged_name(kind)} as s join touched as t on t.revision_no = s.revision_no
+    rows = f"""select s.id, {columns} from {staged_name(kind)} as s join touched as t on t.revision_no = s.revision_no
         where not s.deleted"""
-    )
+    row = connection.execute("select count(*) from touched").fetchone()
+    return Documents(rows, {}, is_any=row != (0,))
 
 
 def _promote_table(
-    connection: duckdb.DuckDBPyConnection, moment: Moment, table: TableRef, *, is_whole: bool, before: int
+    connection: duckdb.DuckDBPyConnection,
+    moment: Moment,
+    table: TableRef,
+    arrived: StagedTable | None,
+    keeping: Keeping,
+    *,
+    before: int | None,
 ) -> tuple[TableCoverage, list[DriftCount]]:
-    """Compare `incoming` and `touched` with what was in force."""
-    row = connection.execute("select count(*) from touched").fetchone()
-    if not is_whole and row == (0,):
+    """Append what differs from what was in force.
+
+    arrived  what is new of the table; None: it waits in the store
+    before   how many documents there were; None: what is new is all that there is
+    """
+    kind, number = revision_table(table.component, table.name), moment.deployment_no
+    found = _waiting(connection, number, table) if arrived is None else keeping.documents(arrived.incoming)
+    gone = [] if arrived is None else arrived.deleted_ids
+    if before is not None and not found.is_any and not gone:
         return TableCoverage(table, "collected", before), []
+    later = catalog.next_covering(connection, number, moment.as_of_ns, table)
+    if before is None and later is None and not is_known(connection, kind, table, moment):
+        with _explaining(arrived):
+            added = append_rows(connection, table, moment, *found[:2]) if found.is_any else 0
+        appended = f"(select status from {kind.name} where snapshot_no = {moment.snapshot_no}) as appended"
+        unknown = unknown_statuses(connection, table, kind, appended)
+        return TableCoverage(table, "collected", added, added), unknown
+    with _explaining(arrived):
+        connection.execute(f"create or replace temp table incoming as {found.rows}", found.params)
+    if arrived is not None:
+        connection.execute("create or replace temp table touched as select id from incoming")
+        if gone:
+            connection.execute("insert into touched select unnest($ids)", {"ids": list(gone)})
     living = connection.execute("select count(*) from incoming").fetchone()
     assert living is not None
-    unknown = unknown_statuses(connection, table, revision_table(table.component, table.name))
-    later = catalog.next_covering(connection, moment.deployment_no, moment.as_of_ns, table)
-    changes = append_differences(connection, table, moment, next_snapshot=later, among=None if is_whole else "touched")
-    documents = living[0] if is_whole else before + changes.added - changes.removed
+    unknown = unknown_statuses(connection, table, kind)
+    among = None if before is None else "touched"
+    changes = append_differences(connection, table, moment, next_snapshot=later, among=among)
+    documents = living[0] if before is None else before + changes.added - changes.removed
     return TableCoverage(table, "collected", documents, *changes), unknown
+
+
+def _explaining(arrived: StagedTable | None) -> AbstractContextManager[None]:
+    return nullcontext() if arrived is None else explaining(arrived.incoming)
