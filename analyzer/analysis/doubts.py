@@ -123,7 +123,8 @@ def findings(
     lost       gaps in the history
     """
     clock = (*_of_the_clock(frame, policy, raw), *_of_gaps(frame.at_ms, policy, lost))
-    return (*clock, *_of_drift(raw), *_of_targets(judgement))
+    gone = _of_what_was_forgotten(frame.snapshot)
+    return (*clock, *gone, *_of_drift(raw), *_of_targets(judgement))
 
 
 def unjudged_rules(unjudged: Sequence[Unjudged]) -> tuple[Finding, ...]:
@@ -177,6 +178,17 @@ def _of_gaps(at_ms: int, policy: Policy, lost: Sequence[Gap]) -> list[Finding]:
         for gap in lost
         if gap.until_ms <= at_ms and at_ms - policy.window_ms < gap.until_ms and gap.concerns(JUDGED_TABLES)
     ]
+
+
+def _of_what_was_forgotten(snapshot: Snapshot) -> list[Finding]:
+    gone = {c.table.name: c.forgotten for c in snapshot.coverage if c.forgotten and c.table.component == ROOT}
+    if not gone:
+        return []
+    tables = ", ".join(f"{number} of {table}" for table, number in sorted(gone.items()))
+    text = (
+        f"{count(sum(gone.values()), 'document')} that this snapshot held were forgotten and are not counted: {tables}"
+    )
+    return [Finding("forgotten", text, {"documents": gone})]
 
 
 def _of_drift(raw: Counts) -> list[Finding]:

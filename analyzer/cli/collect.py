@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,6 +195,7 @@ def _recorded(
 ) -> CollectResult | None:
     """Let the user's own Convex CLI make a recording and read it; None when the commands were only to be printed."""
     from analyzer.sources import via_cli as npx
+    from analyzer.store import spool
 
     env_file = None if chosen.env_file is None else str(chosen.env_file)
     selection = _selection(chosen.prod, settings.deployment, chosen.preview_name, env_file)
@@ -204,8 +204,8 @@ def _recorded(
         folder = keep or Path("recording")
         output.write(npx.printed(folder, npx.plan(folder, **asked)))
         return None
-    with tempfile.TemporaryDirectory(prefix="analyzer-") as temporary:
-        folder = keep or Path(temporary) / "recording"
+    with spool.folder() as temporary:
+        folder = keep or temporary / "recording"
         for warning in npx.record(folder, progress=output.narrate, **asked):
             output.narrate(f"warning: {warning}")
         return _file(folder, settings, how)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +12,9 @@ from analyzer.cli import options, output
 from analyzer.config import Settings
 from analyzer.errors import EXIT_BAD, EXIT_OK
 from analyzer.units import visible
+
+if TYPE_CHECKING:
+    from analyzer.flows.forgetting import Rehearsal
 
 
 @click.group()
@@ -57,3 +62,64 @@ def repair(*, settings: Settings) -> int:
     for problem in made.left:
         output.write(f"cannot be mended: {problem.check}: {problem.what}\n  > {visible(problem.remedy)}")
     return EXIT_BAD if made.left else EXIT_OK
+
+
+@store.command()
+@click.option("--task", "tasks", multiple=True, metavar="ID", help="A task and all that belongs to it.")
+@click.option(
+    "--user", "users", multiple=True, metavar="ID", help="A user, their tasks, and all that belongs to these."
+)
+@click.option("--text", "is_text", is_flag=True, help="Every text that --keep-text kept, of all documents.")
+@click.option("--confirm", metavar="STRING", help="The confirmation that the rehearsal shows, for scripts.")
+@click.option("--dry-run", is_flag=True, help="Say what would go and what is out of reach; change nothing.")
+@options.settings("db", "wait")
+def forget(
+    *,
+    settings: Settings,
+    tasks: tuple[str, ...],
+    users: tuple[str, ...],
+    is_text: bool,
+    confirm: str | None,
+    dry_run: bool,
+) -> int:
+    """Remove a task, a user or all kept text from what was collected, for good. Touches no deployment.
+
+    All revisions go, with every document that belongs to them, and what answers, drift, marks, receipts, rollout logs
+    and the backups of purges hold of them; documents that stay and refer to them get another id there. Then the file
+    is written anew, so that nothing of them is left in it. Counts of earlier snapshots say how many were forgotten.
+
+    There is no undo. Rehearses first; the confirmation is asked for. What cannot be reached is listed: exports, reports
+    and copies are yours to remove. The next live collect reads everything again, and brings back what the deployment
+    still has. Killed anywhere, the store is the old one or the new one; the same command finishes it.
+    """
+    from analyzer import rules
+    from analyzer.errors import UsageError
+    from analyzer.flows import forgetting
+
+    if not (tasks or users or is_text) or (is_text and (tasks or users)):
+        raise UsageError("name what to forget: --task ID, --user ID, or --text alone")
+    asked = forgetting.wanted(rules.load_all(settings.rule_files), tasks=tasks, users=users, is_text=is_text)
+    rehearsed = forgetting.rehearse(settings.store, asked, wait_s=settings.wait_s)
+    if rehearsed.is_empty:
+        output.write("nothing of it is in the store, nor in the backups that it knows of")
+        return EXIT_OK
+    if dry_run:
+        output.write(_forgetting(rehearsed, is_done=False))
+        return EXIT_OK
+    output.narrate(f"{_forgetting(rehearsed, is_done=False)}\nto confirm: {rehearsed.found.confirm}")
+    typed = confirm
+    if typed is None and output.is_terminal(sys.stdin):
+        typed = click.prompt("type the confirmation to forget", err=True)
+    forgetting.forget(settings.store, asked, rehearsed, typed, wait_s=settings.wait_s)
+    output.write(_forgetting(rehearsed, is_done=True))
+    return EXIT_OK
+
+
+def _forgetting(told: Rehearsal, *, is_done: bool) -> str:
+    from analyzer.report import store_text
+
+    backups = {str(path): len(ids) for path, ids in told.backups.items()}
+    found = told.found
+    return store_text.forgetting(
+        found.documents, found.kept_texts, backups, told.beside, told.out_of_reach, is_done=is_done
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from analyzer.collect.memory import no_cycles_sought
 from analyzer.convex.documents import Screened, screen
 from analyzer.model import ROOT, CollectResult, SourceInfo, TableCoverage, TableRef, TextFingerprint, TimeBasis
 from analyzer.sources import Source
-from analyzer.store import Collection, IncomingTable, Store
+from analyzer.store import Collection, IncomingTable, Store, spool
 from analyzer.store.columns import KNOWN, shape
 
 Progress = Callable[[str, int, int], None]  # table, documents so far, tables still to read
@@ -41,9 +40,9 @@ def collect(
     raises        SourceInvalid for bad input; StoreError when the store is in use
     """
     started_ms = clock.now_ms()
-    with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
+    with spool.folder() as folder:
         with no_cycles_sought():
-            screened = _screen_all(source, Path(folder), keep_text, progress)
+            screened = _screen_all(source, folder, keep_text, progress)
         as_of_ns, basis = _source_time(source.info, screened, started_ms)
         info = replace(source.info, time_basis=basis)
         with Store.write(store_path, wait_s=wait_s) as store:

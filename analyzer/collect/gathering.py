@@ -7,7 +7,6 @@ temporary folders and are gone as soon as they are kept.
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -19,7 +18,7 @@ from analyzer import clock
 from analyzer.convex.documents import Screening
 from analyzer.model import DriftCount, TableRef
 from analyzer.sources.live_pages import Change, Page, TableName
-from analyzer.store import Batch, IncomingTable, StagedTable
+from analyzer.store import Batch, IncomingTable, StagedTable, spool
 from analyzer.store.columns import shape
 
 CHUNK_DOCUMENTS = 8_192  # held as objects; a hundred times that would fill the memory
@@ -124,7 +123,7 @@ class Spool:
 
     def _open(self, place: TableName) -> _Table:
         if self._folder is None:
-            self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="analyzer-")))
+            self._folder = self._stack.enter_context(spool.folder())
         folder = self._folder / str(len(self._tables))  # table names are not file names
         folder.mkdir(mode=0o700)
         screening = Screening(

@@ -13,7 +13,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from analyzer.convex import ids
 
@@ -37,11 +37,14 @@ class TooDeepError(ValueError):
     """A value has more than 64 levels."""
 
 
-def reduced(fields: Mapping[str, Any], *, keep_text: bool = False) -> tuple[dict[str, Any], list[str]]:
+def reduced(
+    fields: Mapping[str, Any], *, keep_text: bool = False, is_stored: bool = False
+) -> tuple[dict[str, Any], list[str]]:
     """Reduce the free text of a document or a part of one.
 
     fields     names and values as parsed from JSON
     keep_text  only check the depth
+    is_stored  the values come from the store: what was reduced already stays as it is
     returns    the fields, those with text replaced; and the names of those replaced, in order
     raises     TooDeepError when a value has more than 64 levels
     """
@@ -50,7 +53,7 @@ def reduced(fields: Mapping[str, Any], *, keep_text: bool = False) -> tuple[dict
     for name, value in fields.items():
         kept = value
         if isinstance(value, str | list | dict):
-            kept = _reduce(value, name, is_text_field(name), 1, keep_text)
+            kept = _reduce(value, name, is_text_field(name), 1, _Way(keep_text, is_stored))
         result[name] = kept
         if kept is not value:
             changed.append(name)
@@ -93,20 +96,34 @@ def _last_word(name: str) -> str:
     return words[-1].lower() if words else ""
 
 
-def _reduce(value: Any, field: str, is_text: bool, depth: int, keep_text: bool) -> Any:
+class _Way(NamedTuple):
+    """How to reduce."""
+
+    keep_text: bool
+    is_stored: bool
+
+
+def _is_digest(value: Any) -> bool:
+    """Return whether a value is exactly what `digest` returns."""
+    found = value.get(TEXT_KEY) if isinstance(value, dict) and len(value) == 1 else None
+    if not isinstance(found, dict) or found.keys() != {"length", "sha256", "ids"}:
+        return False
+    is_hash = isinstance(found["sha256"], str) and re.fullmatch("[0-9a-f]{64}", found["sha256"]) is not None
+    return isinstance(found["length"], int) and is_hash and all(map(ids.is_valid, found["ids"]))
+
+
+def _reduce(value: Any, field: str, is_text: bool, depth: int, way: _Way) -> Any:
     """Return the value itself where nothing in it is text."""
     if isinstance(value, str):
-        return digest(value) if not keep_text and _is_text(value, field, is_text) else value
-    if not isinstance(value, list | dict):
+        return digest(value) if not way.keep_text and _is_text(value, field, is_text) else value
+    if not isinstance(value, list | dict) or (way.is_stored and _is_digest(value)):
         return value
     if depth >= MAX_DEPTH:
         raise TooDeepError(f"more than {MAX_DEPTH} levels")
     if isinstance(value, list):
-        items = [_reduce(item, field, is_text, depth + 1, keep_text) for item in value]
+        items = [_reduce(item, field, is_text, depth + 1, way) for item in value]
         return value if all(new is old for new, old in zip(items, value, strict=True)) else items
-    found = {
-        name: _reduce(item, name, is_text or is_text_field(name), depth + 1, keep_text) for name, item in value.items()
-    }
+    found = {name: _reduce(item, name, is_text or is_text_field(name), depth + 1, way) for name, item in value.items()}
     return value if all(found[name] is value[name] for name in found) else found
 
 

@@ -130,6 +130,22 @@ def manifest(path: Path) -> dict[str, Any]:
     return data
 
 
+def without(path: Path, going: frozenset[str]) -> tuple[bytes, int]:
+    """Return what a backup is without the documents of these ids: its bytes, and how many documents are left.
+
+    raises  GuardRefused when it is no backup; OSError, BadZipFile, ValueError or KeyError when it is damaged
+    """
+    told = manifest(path)
+    lines: dict[str, list[bytes]] = {}
+    for id_, (table, line) in read(path).items():
+        if id_ not in going:
+            lines.setdefault(table, []).append(line)
+    told["forgotten"] = told.get("forgotten", 0) + len(going & told["documents"].keys())
+    told["documents"] = {id_: sha256 for id_, sha256 in told["documents"].items() if id_ not in going}
+    told["tables"] = {table: number for table, number in told["tables"].items() if table in lines}
+    return _packed(told, lines), len(told["documents"])
+
+
 def refused(wanted: str, found: str) -> GuardRefused:
     """Return the error of a backup that does not do."""
     return GuardRefused(
@@ -152,6 +168,10 @@ def _archive(
         "tables": {table: numbers[table] for table in sorted({document.table for document in documents})},
         "restore": "`analyzer purge restore RECEIPT`; no import takes this file for tables",
     }
+    return _packed(told, lines)
+
+
+def _packed(told: Mapping[str, Any], lines: Mapping[str, Sequence[bytes]]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         _add(archive, MANIFEST, canonical(told) + b"\n")

@@ -91,7 +91,9 @@ def _covered(c: TableCoverage) -> tuple[str, ...]:
     name = f"{c.table.component}/{c.table.name}" if c.table.component else c.table.name
     if c.documents is None:
         return (visible(name), "–", "", "", "", f"not collected: {c.reason}")
-    return (visible(name), count(c.documents), count(c.added), count(c.changed), count(c.removed), c.reason)
+    forgotten = f"{count(c.forgotten)} forgotten since" if c.forgotten else ""
+    said = ", ".join(part for part in (c.reason, forgotten) if part)
+    return (visible(name), count(c.documents), count(c.added), count(c.changed), count(c.removed), said)
 
 
 def _drift_lines(drift: Sequence[DriftCount]) -> list[str]:
