@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +66,7 @@ def rehearse(store: Path, asked: Wanted, *, wait_s: float = 10.0) -> Rehearsal:
             backups[path] = _going(path, told, found.ids, asked)
         except FileNotFoundError:
             unreached.append(f"{path}: a purge's backup, not there")
-        except (AnalyzerError, OSError, zipfile.BadZipFile, ValueError, KeyError) as problem:
+        except (AnalyzerError, *backup.UNREADABLE) as problem:
             unreached.append(f"{path}: a purge's backup that cannot be used: {problem}")
         unreached += _beside(path, found.ids)
     unreached += [
@@ -107,7 +106,11 @@ def _going(path: Path, told: Mapping[str, Any], ids: Sequence[str], asked: Wante
     is_ours = backup.manifest(path).get("forgotten")  # an earlier try may have come as far as this
     if not is_ours and files.sha256(path) != told["backup"]["sha256"]:
         raise GuardRefused("it is not the file that the receipt names")
-    documents = {id_: (table, json.loads(line)) for id_, (table, line) in backup.read(path).items()}
+    documents = {
+        id_: (table, json.loads(line))
+        for prefix in (backup.PREFIX, backup.SCRUBBED)
+        for id_, (table, line) in backup.read(path, prefix).items()
+    }
     going, size = {*ids, *asked.tasks, *asked.users}, -1
     while size != len(going):
         size = len(going)

@@ -133,16 +133,18 @@ def manifest(path: Path) -> dict[str, Any]:
 def without(path: Path, going: frozenset[str]) -> tuple[bytes, int]:
     """Return what a backup is without the documents of these ids: its bytes, and how many documents are left.
 
-    raises  GuardRefused when it is no backup; OSError, BadZipFile, ValueError or KeyError when it is damaged
+    raises  GuardRefused when it is no backup; one of UNREADABLE when it is damaged
     """
     told = manifest(path)
     lines: dict[str, list[bytes]] = {}
-    for id_, (table, line) in read(path).items():
-        if id_ not in going:
-            lines.setdefault(table, []).append(line)
+    for prefix in (PREFIX, SCRUBBED):
+        for id_, (table, line) in read(path, prefix).items():
+            if id_ not in going:
+                lines.setdefault(prefix + table, []).append(line)
     told["forgotten"] = told.get("forgotten", 0) + len(going & told["documents"].keys())
-    told["documents"] = {id_: sha256 for id_, sha256 in told["documents"].items() if id_ not in going}
-    told["tables"] = {table: number for table, number in told["tables"].items() if table in lines}
+    for held in ("documents", "scrubbed"):
+        told[held] = {id_: sha256 for id_, sha256 in told.get(held, {}).items() if id_ not in going}
+    told["tables"] = {table: number for table, number in told["tables"].items() if PREFIX + table in lines}
     return _packed(told, lines), len(told["documents"])
 
 

@@ -22,7 +22,8 @@ from analyzer import cli
 from analyzer.collect.live import LiveOptions, collect_live
 from analyzer.flows import purge as flow
 from analyzer.model import Mark
-from analyzer.purge import backup, receipt
+from analyzer.purge import backup, receipt, restore
+from analyzer.purge.facts import Consent
 from analyzer.store import Store, spool
 from analyzer.store.checking import problems_of
 from analyzer.store.copies import workshop_of
@@ -150,6 +151,7 @@ def test_of_a_forgotten_user_no_byte_is_left_and_everything_else_is_as_before(ma
     assert [path.name for path in copy.parent.iterdir() if "copying" in path.name] == []
 
 
+@pytest.mark.external
 def test_what_goes_and_what_is_out_of_reach_is_said_first_and_nothing_is_done(made: World, copy: Path) -> None:
     before = {path.name: path.read_bytes() for path in copy.parent.iterdir()}
     told = run(copy, "store", "forget", "--user", made.ids["bob"], "--dry-run")
@@ -162,18 +164,20 @@ def test_what_goes_and_what_is_out_of_reach_is_said_first_and_nothing_is_done(ma
     assert {path.name: path.read_bytes() for path in copy.parent.iterdir()} == before
 
 
+@pytest.mark.external
 def test_counts_of_earlier_snapshots_say_what_was_forgotten_and_health_says_so(made: World, copy: Path) -> None:
     assert forget(copy, "--user", made.ids["bob"]).exit_code == 0
     with Store.read(copy) as store:
         shot = store.snapshot("before")
     (tasks,) = [c for c in shot.coverage if c.table.name == "tasks"]
-    assert (tasks.documents, tasks.forgotten) == (3, 2)
+    assert (tasks.documents, tasks.forgotten) == (4, 2)
     told = json.loads(run(copy, "health", "--snapshot", "before", "--format", "json").stdout)
     (finding,) = [f for f in told["findings"] if f["id"] == "forgotten"]
     assert "2 of tasks" in finding["text"]
     assert "2 forgotten since" in run(copy, "snapshots", "show", "before").stdout
 
 
+@pytest.mark.external
 def test_the_next_collect_reads_everything_again_and_is_whole(made: World, copy: Path) -> None:
     assert forget(copy, "--user", made.ids["bob"]).exit_code == 0
     made.deployment.faults.clear()
@@ -184,6 +188,7 @@ def test_the_next_collect_reads_everything_again_and_is_whole(made: World, copy:
     assert problems_of(copy) == ()
 
 
+@pytest.mark.external
 def test_a_backup_loses_what_was_forgotten_and_still_restores_the_rest(made: World, copy: Path) -> None:
     saved = copy.with_name("plan.backup.zip")
     assert made.ids["canary test"] in backup.read(saved)
@@ -196,11 +201,15 @@ def test_a_backup_loses_what_was_forgotten_and_still_restores_the_rest(made: Wor
     assert made.ids["canary test"] not in held and made.ids["other test"] in held
     told = receipt.read(copy.with_name("plan.receipt.json"))
     assert {d.id for d in receipt.deleted(told)} == held.keys()
+    with made.source() as source:
+        rehearsed = restore.rehearse(source.connection, copy.with_name("plan.receipt.json"), Consent())
+    assert {item.old_id for item in rehearsed.documents} == held.keys()
     assert told["forgotten"] == 1 and told["backup"]["documents"] == len(held)
     with Store.read(copy) as store:
         assert store.receipts.all() == [told]
 
 
+@pytest.mark.external
 def test_a_backup_that_was_altered_is_left_alone_and_named(made: World, copy: Path) -> None:
     saved = copy.with_name("plan.backup.zip")
     saved.write_bytes(saved.read_bytes() + b"more")
@@ -209,6 +218,7 @@ def test_a_backup_that_was_altered_is_left_alone_and_named(made: World, copy: Pa
     assert saved.read_bytes().endswith(b"more")
 
 
+@pytest.mark.external
 def test_forgetting_text_leaves_documents_and_reduces_what_was_kept(made: World, copy: Path) -> None:
     with Store.write(copy) as store:  # titles are no text, so this test's canary is in texts alone
         store._duck.execute("update revision_tasks set title = 'x' where title is not null")
@@ -274,6 +284,7 @@ def test_killed_anywhere_the_store_is_the_old_one_or_the_new_and_the_command_fin
     assert -signal.SIGKILL in ended
 
 
+@pytest.mark.external
 def test_a_store_that_changed_since_the_rehearsal_is_left_alone(made: World, copy: Path) -> None:
     from analyzer.errors import StoreError
     from analyzer.flows import forgetting
