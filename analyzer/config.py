@@ -133,6 +133,11 @@ def environment() -> Mapping[str, str]:
     }
 
 
+def for_programs() -> Mapping[str, str]:
+    """Return the environment for programs of the user that we start: all of it but what is ours, the key to write."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ANALYZER_")}
+
+
 def secrets() -> tuple[str, ...]:
     """Return the values of all credentials in the environment and .env files, longest first, to keep them unseen."""
     places: list[Mapping[str, str]] = [os.environ]

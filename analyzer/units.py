@@ -11,7 +11,7 @@ MS_OF_UNIT = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 MAX_DURATION_MS = 100 * 366 * MS_OF_UNIT["d"]  # a century: more is a slip of the keyboard
 NOTHING = "–"  # what stands for a value that does not exist
 
-_DURATION_PART = re.compile(r"(\d+)(ms|[dhms])", re.ASCII)
+_DURATION_PART = re.compile(r"(?<!\d)(\d+)(ms|[dhms])", re.ASCII)
 _DURATION = re.compile(r"(?:\d+(?:ms|[dhms]))+", re.ASCII)
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,9 +32,10 @@ def parse_duration_ms(text: str) -> int:
     returns  milliseconds, 0 to a century
     raises   ValueError with one sentence that says what is expected
     """
-    parts = [(int(number), unit) for number, unit in _DURATION_PART.findall(text)]
+    is_duration = _DURATION.fullmatch(text) is not None
+    parts = [(int(number), unit) for number, unit in _DURATION_PART.findall(text)] if is_duration else []
     sizes = [MS_OF_UNIT[unit] for _, unit in parts]
-    if not _DURATION.fullmatch(text) or sizes != sorted(set(sizes), reverse=True):
+    if not is_duration or sizes != sorted(set(sizes), reverse=True):
         raise ValueError(f"{visible(text)!r} is no duration; write it like 30s, 15m, 1h or 7d")
     total_ms = sum(number * MS_OF_UNIT[unit] for number, unit in parts)
     if total_ms > MAX_DURATION_MS:

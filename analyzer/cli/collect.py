@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from analyzer import config
 from analyzer.cli import options, output
 from analyzer.cli.deployment import Chosen, choosing
 from analyzer.config import Settings
@@ -206,7 +207,7 @@ def _recorded(
         return None
     with spool.folder() as temporary:
         folder = keep or temporary / "recording"
-        for warning in npx.record(folder, progress=output.narrate, **asked):
+        for warning in npx.record(folder, progress=output.narrate, environment=config.for_programs(), **asked):
             output.narrate(f"warning: {warning}")
         return _file(folder, settings, how)
 

@@ -14,7 +14,9 @@ from analyzer.errors import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_USAGE, AnalyzerEr
 from analyzer.units import defused
 
 EXIT_BROKEN_PIPE = 141  # 128 + SIGPIPE, as a shell reports a program whose reader left; never 0: there is a verdict
-_ADMIN_KEY = re.compile(r"([\w:-]+)\|[\w+/=-]{8,}")  # `prod:name|secret`; the part before the bar is no secret
+_ADMIN_KEY = re.compile(
+    r"(?<![\w:-])([\w:-]+)\|[\w+/=-]{8,}"
+)  # `prod:name|secret`; the part before the bar is no secret
 
 
 def report(problem: BaseException, is_debugging: bool) -> int:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from analyzer.convex.function_names import DEFAULT_NAMES, FunctionNames, file_name
@@ -27,8 +28,9 @@ ANSWER_TIMEOUT_S = 300.0
 EXPORT_TIMEOUT_S = 4 * 3600.0
 _FUNCTION = re.compile(r"[A-Za-z_][\w/.-]*(:\w+)?", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-_KEY = re.compile(r"\S*\|\S*")  # every deploy key has a bar, and prose has none
+_KEY = re.compile(r"(?<!\S)\S*\|\S*")  # every deploy key has a bar, and prose has none
 
+Run = Callable[[Sequence[str], float], subprocess.CompletedProcess[bytes]]
 Progress = Callable[[str], None]  # the command that is about to run, as one would type it
 
 
@@ -101,10 +103,12 @@ def record(
     selection: Sequence[str] = (),
     functions: FunctionNames = DEFAULT_NAMES,
     progress: Progress | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Run the commands and save what they print into a new folder, for its owner alone.
 
-    folder   must not exist, or be empty
+    folder       must not exist, or be empty
+    environment  what the commands may know; None: all that this process does
     returns  warnings, one sentence each: a function that failed is left out of the recording
     raises   UsageError when the folder holds files; SourceError when there is no `npx`, or a variable or the export
              cannot be read; SourceUnreachable when a command takes too long
@@ -113,25 +117,26 @@ def record(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{visible(str(folder))} is not an empty folder", hint="name a folder that does not exist yet")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    run = partial(_run, environment=environment)
     warnings: list[str] = []
     flags: dict[str, str | None] = {}
     for step in steps:
         if progress is not None:
             progress(shlex.join(step.argv))
         if step.flag is not None:
-            flags[step.flag] = _variable(step)
+            flags[step.flag] = _variable(step, run)
         elif step.saves_to is not None:
-            warnings += _save_answer(step, folder / step.saves_to)
+            warnings += _save_answer(step, folder / step.saves_to, run)
         else:
             _write_private(folder / FLAGS_FILE, _json_text(flags).encode())
-            _export(step, folder)
+            _export(step, folder, run)
     return warnings
 
 
-def _save_answer(step: Step, path: Path) -> list[str]:
+def _save_answer(step: Step, path: Path, run: Run) -> list[str]:
     import orjson
 
-    done = _run(step.argv, ANSWER_TIMEOUT_S)
+    done = run(step.argv, ANSWER_TIMEOUT_S)
     function = step.argv[len(CONVEX) + 1]
     if done.returncode:
         return [f"{function} could not be run: {_last_words(done)}"]
@@ -143,21 +148,21 @@ def _save_answer(step: Step, path: Path) -> list[str]:
     return []
 
 
-def _variable(step: Step) -> str | None:
+def _variable(step: Step, run: Run) -> str | None:
     """Return the value of a variable; None when it is not set."""
-    done = _run(step.argv, ANSWER_TIMEOUT_S)
+    done = run(step.argv, ANSWER_TIMEOUT_S)
     text = done.stdout.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
     if done.returncode and b"not found" not in done.stderr:
         raise SourceError(f"`{shlex.join(step.argv)}` failed: {_last_words(done)}", hint=_HINT)
     return text if text and not done.returncode else None
 
 
-def _export(step: Step, folder: Path) -> None:
-    done = _run(step.argv, EXPORT_TIMEOUT_S)
+def _export(step: Step, folder: Path, run: Run) -> None:
+    done = run(step.argv, EXPORT_TIMEOUT_S)
     if done.returncode and re.search(rb"director", done.stderr, re.IGNORECASE):
         # A CLI that wants the name of a file. It does not say which deployment; the functions' answers say when.
         argv = tuple(f"{folder}/{EXPORT_FILE}" if word == f"{folder}/" else word for word in step.argv)
-        done = _run(argv, EXPORT_TIMEOUT_S)
+        done = run(argv, EXPORT_TIMEOUT_S)
     if done.returncode:
         raise SourceError(f"`{shlex.join(step.argv)}` failed: {_last_words(done)}", hint=_HINT)
     zips = list(folder.glob("*.zip"))
@@ -170,9 +175,13 @@ def _export(step: Step, folder: Path) -> None:
 _HINT = "run the command yourself to see all it says, or give an export instead"
 
 
-def _run(argv: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[bytes]:
+def _run(
+    argv: Sequence[str], timeout_s: float, environment: Mapping[str, str] | None
+) -> subprocess.CompletedProcess[bytes]:
     try:
-        return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False)
+        return subprocess.run(
+            argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
+        )
     except FileNotFoundError:
         hint = "run it where the app's `npx convex` works, or give an export instead"
         raise SourceError(f"there is no `{argv[0]}` on the PATH", hint=hint) from None

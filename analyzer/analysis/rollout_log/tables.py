@@ -25,7 +25,7 @@ _NUMERIC = frozenset(("alert_count", "stuck_workflows", "stuck_messages", "error
 _SHELLS = frozenset(("bash", "sh", "shell", "zsh", "console", "terminal", "powershell", "cmd"))
 _COMMAND = re.compile(r"\s*(?:\$ |npx |npm |pnpm |yarn |bun |bunx |convex |curl |git |node |#)")
 _MOST_UNKNOWN_KEYS = 20  # looked for in every line; the work must not grow with keys times lines
-_JSON_KEY = re.compile(r'\s*\{?\s*"((?:[^"\\]|\\.)*)"\s*:')
+_JSON_KEY = re.compile(r'\s*(?:\{\s*)?"((?:[^"\\]|\\.)*)"\s*:')
 
 
 def is_checkpoint_table(table: Table) -> bool:
