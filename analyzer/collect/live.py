@@ -13,10 +13,10 @@ from pathlib import Path
 
 from analyzer import clock
 from analyzer.collect import absent
-from analyzer.collect.beside import Beside
 from analyzer.collect.gathering import CHUNK_DOCUMENTS, Chunk, Spool
 from analyzer.collect.memory import no_cycles_sought
 from analyzer.collect.observing import Look, look, with_variables
+from analyzer.convex.beside import Beside
 from analyzer.errors import CursorExpired, SourceUnreachable
 from analyzer.model import CollectResult, TextFingerprint
 from analyzer.sources.live import LiveSource
@@ -114,6 +114,7 @@ class _Run:
     def promote(self, batch: Batch | None) -> CollectResult:
         """Make a snapshot of what waits and of the last batch; None where all of it waits already."""
         source, options = self.source, self.options
+        tables = Beside(source.tables)
         info = source.info
         as_of_ns = info.source_time_ns
         assert as_of_ns is not None
@@ -129,11 +130,11 @@ class _Run:
                     as_of_ns=as_of_ns,
                     taken_at_ms=self.started_ms,
                     label=options.label,
-                    absent=absent(source.tables(), lists_all_tables=source.lists_all_tables),
+                    absent=absent(tables.result(), lists_all_tables=source.lists_all_tables),
                     fingerprints=options.fingerprints,
                     keep_text=options.keep_text,
                 ),
-                source.tables(),
+                tables.result(),
                 expected,
                 batch,
                 self.interrupted,

@@ -104,8 +104,7 @@ def _changes(variables: Flags, since_ms: int) -> list[EventRow]:
 
 
 def _metrics(source: LiveSource, now_ns: int) -> MetricsSeen:
-    components = sorted({table.component for table in source.tables()})
-    return _by_minute(read_metrics(source.connection.client, now_ns, components))
+    return _by_minute(read_metrics(source.connection.client, now_ns, source.components()))
 
 
 def _by_minute(metrics: Metrics) -> MetricsSeen:

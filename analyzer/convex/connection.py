@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from analyzer.convex import identity
+from analyzer.convex.beside import Beside
 from analyzer.convex.client import Client
 from analyzer.convex.identity import Identity, KeyPowers
 from analyzer.convex.keys import Key
@@ -76,9 +77,10 @@ def connect(target: Target, options: Options | None = None, *, key: Key | None =
         raise no_key(target)
     client = options.client(target.origin, key)
     try:
+        described = Beside(lambda: identity.describe(client, who))
         powers = identity.powers(client)
-        who = identity.describe(client, who)
-        return Connection(client, target, who, identity.deployment(target, who), powers)
+        known = described.result()
+        return Connection(client, target, known, identity.deployment(target, known), powers)
     except BaseException:
         client.close()
         raise

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from analyzer.convex import functions
+from analyzer.convex.beside import Beside
 from analyzer.convex.connection import Connection
 from analyzer.convex.function_names import DEFAULT_NAMES, FunctionNames
 from analyzer.convex.permissions import VIEW_DATA
@@ -52,7 +53,7 @@ class LiveSource:
         self._info: SourceInfo | None = None
         self.variables: Flags | None = None  # as `info` found them
         self._warnings: list[str] = []
-        self._asking = threading.Lock()
+        self._asking, self._listing = threading.Lock(), threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -72,6 +73,7 @@ class LiveSource:
         cursor  of the last page that was kept; None: everything, from the start
         raises  CursorExpired: call again without a cursor; SourceInvalid; SourceUnreachable; AccessDenied
         """
+        self._tables = None  # there may be others by now
         for page in self._pages(cursor):
             if page.snapshot_ts_ns is not None:
                 self.snapshot_ts_ns, self._info = page.snapshot_ts_ns, None
@@ -108,20 +110,28 @@ class LiveSource:
 
     def tables(self) -> tuple[TableRef, ...]:
         """Return the wanted tables that exist now, with their numbers, by component and name."""
-        if self._tables is None:
-            found = []
-            for path, id_ in self._components().items():
-                self._component_ids[path] = id_
-                mapping = functions.query(self._client, TABLES, {"componentId": id_} if id_ else {})
-                if not isinstance(mapping, dict) or not all(isinstance(name, str) for name in mapping.values()):
-                    raise self._client.unexpected(f"POST /api/query ({TABLES})", "a table mapping", VIEW_DATA)
-                found += [
-                    TableRef(path, name, int(number))
-                    for number, name in mapping.items()
-                    if number.isdecimal() and self.wanted.has(path, name)
-                ]
-            self._tables = tuple(sorted(found, key=lambda table: (table.component, table.name)))
-        return self._tables
+        with self._listing:
+            if self._tables is None:
+                self._tables = self._list()
+            return self._tables
+
+    def _list(self) -> tuple[TableRef, ...]:
+        found = []
+        for path, id_ in self._components().items():
+            self._component_ids[path] = id_
+            mapping = functions.query(self._client, TABLES, {"componentId": id_} if id_ else {})
+            if not isinstance(mapping, dict) or not all(isinstance(name, str) for name in mapping.values()):
+                raise self._client.unexpected(f"POST /api/query ({TABLES})", "a table mapping", VIEW_DATA)
+            found += [
+                TableRef(path, name, int(number))
+                for number, name in mapping.items()
+                if number.isdecimal() and self.wanted.has(path, name)
+            ]
+        return tuple(sorted(found, key=lambda table: (table.component, table.name)))
+
+    def components(self) -> tuple[str, ...]:
+        """Return the paths of components, the root's first."""
+        return tuple(self._components())
 
     def _components(self) -> dict[str, str | None]:
         """Return paths and ids of components, the root first."""
@@ -145,17 +155,21 @@ class LiveSource:
 
         as_of_ns  of a consistent page, at most a few minutes ago; components are counted as of now
         """
-        found = {}
-        for table in self.tables():
-            args: dict[str, Any] = {"tableName": table.name}
-            if table.component:
-                args["componentId"] = self._component_ids[table.component]
-            function = COMPONENT_SIZE if table.component else ROOT_SIZE
-            count = functions.query(self._client, function, args, as_of_ns=as_of_ns)
-            if not isinstance(count, int | float) or isinstance(count, bool) or count != int(count) or count < 0:
-                raise self._client.unexpected(f"POST /api/query_at_ts ({function})", "a count", VIEW_DATA)
-            found[(table.component, table.name)] = int(count)
-        return found
+        asked = {(table.component, table.name): self._counted(table, as_of_ns) for table in self.tables()}
+        return {place: count.result() for place, count in asked.items()}
+
+    def _counted(self, table: TableRef, as_of_ns: int) -> Beside[int]:
+        return Beside(lambda: self._count(table, as_of_ns))
+
+    def _count(self, table: TableRef, as_of_ns: int) -> int:
+        args: dict[str, Any] = {"tableName": table.name}
+        if table.component:
+            args["componentId"] = self._component_ids[table.component]
+        function = COMPONENT_SIZE if table.component else ROOT_SIZE
+        count = functions.query(self._client, function, args, as_of_ns=as_of_ns)
+        if not isinstance(count, int | float) or isinstance(count, bool) or count != int(count) or count < 0:
+            raise self._client.unexpected(f"POST /api/query_at_ts ({function})", "a count", VIEW_DATA)
+        return int(count)
 
     # ---- everything else ---------------------------------------------------------------------------------------
 
@@ -189,9 +203,9 @@ class LiveSource:
     def _answers(self) -> tuple[list[Answer], list[str]]:
         """Ask the app's functions; each that does not answer becomes a warning."""
         answers, warnings = [], []
-        for name in self._functions.all():
+        for name, asked in [(name, self._asked(name)) for name in self._functions.all()]:
             try:
-                value = self._answer(name)
+                value = asked.result()
             except (FunctionFailed, AccessDenied, SourceUnreachable) as error:
                 warnings.append(f"{name} did not answer: {error}")
                 continue
@@ -199,6 +213,9 @@ class LiveSource:
             is_time = isinstance(stamp, int | float) and not isinstance(stamp, bool) and 0 < stamp < 2**53
             answers.append(Answer(name, value, int(stamp) if is_time and stamp is not None else None))
         return answers, warnings
+
+    def _asked(self, name: str) -> Beside[Any]:
+        return Beside(lambda: self._answer(name))
 
     def _answer(self, name: str) -> Any:
         if self.snapshot_ts_ns is not None:

@@ -57,7 +57,7 @@ def test_a_deployment_says_who_it_is_before_the_key_is_shown() -> None:
         deployment = source.connection.deployment
     assert (deployment.name, deployment.type, deployment.origin) == (NAME, DeploymentType.PROD, server.url)
     first_with_key = next(i for i, request in enumerate(server.requests) if "Authorization" in request.headers)
-    assert [request.path for request in server.requests[:first_with_key]] == ["/instance_name", "/version"]
+    assert {request.path for request in server.requests[:first_with_key]} == {"/instance_name", "/version"}
 
 
 def test_another_deployment_never_sees_the_key() -> None:
