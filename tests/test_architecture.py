@@ -24,7 +24,7 @@ NETWORK = ("httpx", "socket", "http.client", "requests")
 DOORS = {
     "duckdb": ("analyzer/store/",),
     "matplotlib": ("analyzer/report/",),
-    **dict.fromkeys(NETWORK, ("analyzer/convex/client.py",)),
+    **dict.fromkeys(NETWORK, ("analyzer/convex/wire.py",)),
     "urllib.request": ("analyzer/convex/urls.py",),  # knows which hosts the user's no_proxy means; opens nothing
     "filelock": ("analyzer/store/",),
     "time": ("analyzer/clock.py",),

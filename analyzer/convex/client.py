@@ -1,58 +1,29 @@
-"""The only door to the network: HTTP to one deployment, polite and stubborn.
+"""Talks to one deployment, polite and stubborn.
 
 Polite: at most four requests at once, over kept connections, with a name of its own. Stubborn: what may be sent
-again is, with growing, jittered waits, until a limit in time (see `retry`). Careful: the key goes to this origin
-alone (no redirect is followed), over https:// or to this machine; a body is read only up to a size; a change whose
-answer was lost is never repeated. Proxies and certificates of the environment are not looked at by themselves: the
-configuration passes them in, so that no variable silently sends the key somewhere else.
+again is, with growing, jittered waits, until a limit in time (see `retry`); a change whose answer was lost is never
+repeated.
 
 Errors are of `analyzer.errors`; none carries, shows or chains anything that holds the key.
 """
 
 from __future__ import annotations
 
-import logging
-import ssl
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import httpx
 import orjson
 
-from analyzer import __version__
 from analyzer.convex import outages, refusals, urls
 from analyzer.convex.keys import Key
-from analyzer.convex.outages import Outage
 from analyzer.convex.refusals import Asked, Failure
-from analyzer.convex.retry import Repeat, Timing
-from analyzer.convex.traffic import ClosedError, Limits, OutOfTimeError, Traffic
-from analyzer.errors import ConfigError, SourceInvalid
+from analyzer.convex.retry import Timing
+from analyzer.convex.traffic import Limits
+from analyzer.convex.wire import JSON, SILENT, Call, Trust, Wire
+from analyzer.errors import SourceInvalid
 
-FUNCTION_FAILED_STATUS = 560  # accepted like 200; it carries the same body
-SILENT: Any = object()  # what `get` returns when its patience is at an end
-CLIENT_NAME = f"analyzer-{__version__}"  # "<name>-<version>", as the platform wants it
-JSON = "application/json"
-
-for _library_name in ("httpx", "httpcore"):  # at lower levels they write what the server sent, which may hold the key
-    logging.getLogger(_library_name).setLevel(logging.WARNING)
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One request to be made, perhaps several times."""
-
-    method: Literal["GET", "POST", "PUT"]
-    path: str
-    what: str
-    permission: str
-    params: Mapping[str, str | int | float]
-    content: bytes | None
-    content_type: str
-    is_change: bool
-    is_text: bool
-    patience_s: float | None = None
+__all__ = ["SILENT", "Client", "Limits"]
 
 
 class Client:
@@ -80,10 +51,7 @@ class Client:
         self.key = key
         self.limits = limits or Limits()
         self._timing = timing or Timing()
-        is_tls = self.origin.startswith("https:")
-        trust = _trust(ca_file) if is_tls else False  # loading certificates takes longer than a request
-        self._http = _library(key, self.limits.at_once, proxy if is_tls else None, trust)
-        self._traffic = Traffic(self.limits, self._timing, self._http.close)
+        self._wire = Wire(self.origin, key, self.limits, self._timing, trust=Trust(proxy, ca_file))
 
     def __enter__(self) -> Self:
         return self
@@ -94,11 +62,11 @@ class Client:
     @property
     def requests_sent(self) -> int:
         """Requests so far, repeats included."""
-        return self._traffic.sent
+        return self._wire.traffic.sent
 
     def close(self) -> None:
         """Send nothing more, and wait for nothing: what other threads still wait for is finished there."""
-        self._traffic.close()
+        self._wire.traffic.close()
 
     # ---- reading -----------------------------------------------------------------------------------------------
 
@@ -186,7 +154,7 @@ class Client:
         content_type = JSON if content is None else "application/octet-stream"
         if content is None and method != "GET":
             content = orjson.dumps(dict(json or {}))
-        call = _Call(
+        call = Call(
             method,
             path,
             what or f"{method} {path}",
@@ -201,124 +169,13 @@ class Client:
         policy, timing = self.limits.policy, self._timing
         repeat = 0
         while True:
-            outcome = self._try(call)
+            outcome = self._wire.send(call, self.asked(call.what, call.permission))
             if not isinstance(outcome, Failure):
                 return outcome[0]
             wait_s = policy.wait_s(repeat, outcome.repeat, is_change, timing.draw())
-            if wait_s is None or wait_s >= self._traffic.left_s():
+            if wait_s is None or wait_s >= self._wire.traffic.left_s():
                 if is_change and outcome.leaves_change_unknown:
                     raise outages.lost(outcome.error)
                 raise outcome.error
             timing.sleep_s(wait_s)
             repeat += 1
-
-    def _try(self, call: _Call) -> tuple[Any] | Failure:
-        """Send once. Errors are returned and not raised, so that none of them is chained to one of the library's."""
-        asked = self.asked(call.what, call.permission)
-        try:
-            with self._traffic.slot(), self._stream(call) as response:
-                body = self._body(response, asked)
-        except httpx.HTTPError as error:
-            if call.patience_s is not None and isinstance(error, httpx.ReadTimeout):
-                return (SILENT,)
-            return _broken(error, asked)
-        except (OutOfTimeError, ClosedError, httpx.InvalidURL) as error:
-            return outages.failure(_UNSENT[type(error)], asked, Repeat.NEVER)
-        if isinstance(body, Failure):
-            return replace(body, is_lost=True)
-        content_type = response.headers.get("content-type", "")
-        if response.status_code not in (200, FUNCTION_FAILED_STATUS):
-            location = response.headers.get("location", "")
-            return refusals.from_status(asked, response.status_code, content_type, body, location)
-        return self._parsed(call, asked, content_type, body)
-
-    def _parsed(self, call: _Call, asked: Asked, content_type: str, body: bytes) -> tuple[Any] | Failure:
-        if self.key:
-            body = self.key.removed_from_bytes(body)  # a server or a document may echo it
-        if call.is_text and not refusals.looks_like_page(content_type, body):
-            return (body,)
-        if call.is_change and not body:
-            return (None,)
-        try:
-            return (orjson.loads(body),)
-        except orjson.JSONDecodeError:
-            return replace(refusals.not_json(asked, content_type, body), is_lost=True)
-
-    def _stream(self, call: _Call) -> Any:
-        limits, left_s = self.limits, max(self._traffic.left_s(), 0.001)
-        silence_s = call.patience_s or limits.silence_s
-        return self._http.stream(
-            call.method,
-            self.origin + call.path,
-            params=call.params or None,
-            content=call.content,
-            headers={"Content-Type": call.content_type} if call.content is not None else {},
-            timeout=httpx.Timeout(min(silence_s, left_s), connect=min(limits.connect_s, left_s)),
-        )
-
-    def _body(self, response: httpx.Response, asked: Asked) -> bytes | Failure:
-        """Read a body, up to a size and a time."""
-        allowed = self.limits.body_bytes
-        declared = response.headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > allowed:
-            return outages.too_big(asked, allowed)
-        end_s = self._timing.monotonic_s() + min(self.limits.request_s, self._traffic.left_s())
-        chunks: list[bytes] = []
-        size = 0
-        for chunk in response.iter_bytes():
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > allowed:
-                return outages.too_big(asked, allowed)
-            if self._timing.monotonic_s() > end_s:
-                return outages.failure(Outage.SLOW, asked, Repeat.READS)
-        return b"".join(chunks)
-
-
-_UNSENT: Mapping[type[Exception], Outage] = {
-    OutOfTimeError: Outage.OUT_OF_TIME,
-    ClosedError: Outage.CLOSED,
-    httpx.InvalidURL: Outage.UNSENDABLE,
-}
-# Which of the library's errors means what; the first that fits. Nothing was sent where it says ALWAYS.
-_OUTAGES: Sequence[tuple[type[httpx.HTTPError], Outage, Repeat]] = (
-    (httpx.ConnectError, Outage.UNREACHABLE, Repeat.ALWAYS),
-    (httpx.ConnectTimeout, Outage.UNREACHABLE, Repeat.ALWAYS),
-    (httpx.PoolTimeout, Outage.SILENT, Repeat.ALWAYS),
-    (httpx.ProxyError, Outage.NO_PROXY, Repeat.ALWAYS),
-    (httpx.TimeoutException, Outage.SILENT, Repeat.READS),
-    (httpx.DecodingError, Outage.GARBLED, Repeat.BRIEFLY),
-    (httpx.HTTPError, Outage.BROKEN, Repeat.READS),
-)
-
-
-def _broken(error: httpx.HTTPError, asked: Asked) -> Failure:
-    """Explain a connection that failed. What the library says is quoted, the library's error itself is dropped."""
-    if isinstance(error, httpx.ConnectError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return outages.failure(Outage.NOT_TRUSTED, asked, Repeat.NEVER, str(error))
-    outage, repeat = next((outage, repeat) for kind, outage, repeat in _OUTAGES if isinstance(error, kind))
-    return outages.failure(outage, asked, repeat, str(error))
-
-
-def _library(key: Key | None, at_once: int, proxy: str | None, trust: ssl.SSLContext | bool) -> httpx.Client:
-    headers = {"User-Agent": f"analyzer/{__version__}", "Convex-Client": CLIENT_NAME, "Accept": f"{JSON}, text/plain"}
-    try:
-        return httpx.Client(
-            headers=headers | ({"Authorization": key.header()} if key else {}),
-            limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once),
-            verify=trust,
-            proxy=proxy,
-            follow_redirects=False,
-            trust_env=False,
-        )
-    except (ValueError, httpx.InvalidURL):  # it may hold a password, which the library would quote
-        raise ConfigError("the proxy is no URL that can be used", hint="expected: http://HOST:PORT") from None
-
-
-def _trust(ca_file: Path | None) -> ssl.SSLContext | bool:
-    if ca_file is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=str(ca_file))
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"{ca_file} holds no certificates: {error}", hint="expected: PEM") from error

@@ -534,4 +534,4 @@ def test_closing_waits_for_nobody_and_leaves_no_connection_behind() -> None:
         assert found == ["late"]
         with pytest.raises(SourceUnreachable, match="was closed here"):
             client.get("/api/x")
-    assert client._http.is_closed
+    assert client._wire._http.is_closed

@@ -7,6 +7,7 @@ used up the server is gone, so that nothing goes on for ever by itself.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -49,8 +50,8 @@ def scripted(data: bytes) -> httpx.Client:
 
 def client_of(data: bytes) -> Client:
     client = Client(ORIGIN, KEY, limits=LIMITS)
-    client._http.close()
-    client._http = scripted(data)
+    client._wire._http.close()
+    client._wire._http = scripted(data)
     return client
 
 
@@ -92,6 +93,7 @@ def introducing(client: Client) -> None:
 def listing(client: Client) -> None:
     source = LiveSource.__new__(LiveSource)
     source.wanted, source._client, source._tables, source._component_ids = Wanted(), client, None, {}
+    source._listing = threading.Lock()
     tables = source.tables()
     assert list(tables) == sorted(tables, key=lambda table: (table.component, table.name))
     assert all(count >= 0 for count in source.counts(T0).values())
@@ -273,7 +275,7 @@ _asks: Sequence[tuple[str, Callable[[Client], None], Sequence[bytes], tuple[str,
         telling_time,
         [conversation(answer, status=status) for status, answer in REFUSALS]
         + [b"302 http://elsewhere", b"200 <html>sign in</html>", b'200 {"ts":'],
-        ("convex/refusals.py", "convex/client.py"),
+        ("convex/refusals.py", "convex/client.py", "convex/wire.py"),
     ),
 )
 TARGETS = tuple(

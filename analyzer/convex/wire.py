@@ -1,0 +1,186 @@
+"""The only door to the network: one request over a kept connection, and what became of it.
+
+Careful: the key goes to this origin alone (no redirect is followed), over https:// or to this machine, and a body is
+read only up to a size and a time. Proxies and certificates of the environment are not looked at: who makes a wire says
+which, so that no variable silently sends the key somewhere else. No error carries, shows or chains anything that holds
+the key.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+import orjson
+
+from analyzer import __version__
+from analyzer.convex import outages, refusals
+from analyzer.convex.keys import Key
+from analyzer.convex.outages import Outage
+from analyzer.convex.refusals import Asked, Failure
+from analyzer.convex.retry import Repeat, Timing
+from analyzer.convex.traffic import ClosedError, Limits, OutOfTimeError, Traffic
+from analyzer.errors import ConfigError
+
+FUNCTION_FAILED_STATUS = 560  # accepted like 200; it carries the same body
+SILENT: Any = object()  # the answer to a call whose patience is at an end
+CLIENT_NAME = f"analyzer-{__version__}"  # "<name>-<version>", as the platform wants it
+JSON = "application/json"
+
+for _library_name in ("httpx", "httpcore"):  # at lower levels they write what the server sent, which may hold the key
+    logging.getLogger(_library_name).setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to be made, perhaps several times."""
+
+    method: Literal["GET", "POST", "PUT"]
+    path: str
+    what: str
+    permission: str
+    params: Mapping[str, str | int | float]
+    content: bytes | None
+    content_type: str
+    is_change: bool
+    is_text: bool
+    patience_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What stands between here and there, over https:// alone: through any other proxy the key could be read."""
+
+    proxy: str | None = None  # its URL
+    ca_file: Path | None = None  # certificates to trust instead of the usual ones
+
+
+class Wire:
+    """Connections to one origin. Safe to use from several threads."""
+
+    def __init__(self, origin: str, key: Key | None, limits: Limits, timing: Timing, *, trust: Trust) -> None:
+        """Prepare to talk; nothing is sent yet.
+
+        raises  ConfigError for certificates that cannot be read, or a proxy that is none
+        """
+        self._origin, self._key = origin, key
+        self._limits, self._timing = limits, timing
+        is_tls = origin.startswith("https:")
+        checked = _trust(trust.ca_file) if is_tls else False  # loading certificates takes longer than a request
+        self._http = _library(key, limits.at_once, trust.proxy if is_tls else None, checked)
+        self.traffic = Traffic(limits, timing, self._http.close)
+
+    def send(self, call: Call, asked: Asked) -> tuple[Any] | Failure:
+        """Send once. Errors are returned and not raised, so that none of them is chained to one of the library's."""
+        try:
+            with self.traffic.slot(), self._stream(call) as response:
+                body = self._body(response, asked)
+        except httpx.HTTPError as error:
+            if call.patience_s is not None and isinstance(error, httpx.ReadTimeout):
+                return (SILENT,)
+            return _broken(error, asked)
+        except (OutOfTimeError, ClosedError, httpx.InvalidURL) as error:
+            return outages.failure(_UNSENT[type(error)], asked, Repeat.NEVER)
+        if isinstance(body, Failure):
+            return replace(body, is_lost=True)
+        content_type = response.headers.get("content-type", "")
+        if response.status_code not in (200, FUNCTION_FAILED_STATUS):
+            location = response.headers.get("location", "")
+            return refusals.from_status(asked, response.status_code, content_type, body, location)
+        return self._parsed(call, asked, content_type, body)
+
+    def _parsed(self, call: Call, asked: Asked, content_type: str, body: bytes) -> tuple[Any] | Failure:
+        if self._key:
+            body = self._key.removed_from_bytes(body)  # a server or a document may echo it
+        if call.is_text and not refusals.looks_like_page(content_type, body):
+            return (body,)
+        if call.is_change and not body:
+            return (None,)
+        try:
+            return (orjson.loads(body),)
+        except orjson.JSONDecodeError:
+            return replace(refusals.not_json(asked, content_type, body), is_lost=True)
+
+    def _stream(self, call: Call) -> Any:
+        limits, left_s = self._limits, max(self.traffic.left_s(), 0.001)
+        silence_s = call.patience_s or limits.silence_s
+        return self._http.stream(
+            call.method,
+            self._origin + call.path,
+            params=call.params or None,
+            content=call.content,
+            headers={"Content-Type": call.content_type} if call.content is not None else {},
+            timeout=httpx.Timeout(min(silence_s, left_s), connect=min(limits.connect_s, left_s)),
+        )
+
+    def _body(self, response: httpx.Response, asked: Asked) -> bytes | Failure:
+        """Read a body, up to a size and a time."""
+        allowed = self._limits.body_bytes
+        declared = response.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > allowed:
+            return outages.too_big(asked, allowed)
+        end_s = self._timing.monotonic_s() + min(self._limits.request_s, self.traffic.left_s())
+        chunks: list[bytes] = []
+        size = 0
+        for chunk in response.iter_bytes():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > allowed:
+                return outages.too_big(asked, allowed)
+            if self._timing.monotonic_s() > end_s:
+                return outages.failure(Outage.SLOW, asked, Repeat.READS)
+        return b"".join(chunks)
+
+
+_UNSENT: Mapping[type[Exception], Outage] = {
+    OutOfTimeError: Outage.OUT_OF_TIME,
+    ClosedError: Outage.CLOSED,
+    httpx.InvalidURL: Outage.UNSENDABLE,
+}
+# Which of the library's errors means what; the first that fits. Nothing was sent where it says ALWAYS.
+_OUTAGES: Sequence[tuple[type[httpx.HTTPError], Outage, Repeat]] = (
+    (httpx.ConnectError, Outage.UNREACHABLE, Repeat.ALWAYS),
+    (httpx.ConnectTimeout, Outage.UNREACHABLE, Repeat.ALWAYS),
+    (httpx.PoolTimeout, Outage.SILENT, Repeat.ALWAYS),
+    (httpx.ProxyError, Outage.NO_PROXY, Repeat.ALWAYS),
+    (httpx.TimeoutException, Outage.SILENT, Repeat.READS),
+    (httpx.DecodingError, Outage.GARBLED, Repeat.BRIEFLY),
+    (httpx.HTTPError, Outage.BROKEN, Repeat.READS),
+)
+
+
+def _broken(error: httpx.HTTPError, asked: Asked) -> Failure:
+    """Explain a connection that failed. What the library says is quoted, the library's error itself is dropped."""
+    if isinstance(error, httpx.ConnectError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return outages.failure(Outage.NOT_TRUSTED, asked, Repeat.NEVER, str(error))
+    outage, repeat = next((outage, repeat) for kind, outage, repeat in _OUTAGES if isinstance(error, kind))
+    return outages.failure(outage, asked, repeat, str(error))
+
+
+def _library(key: Key | None, at_once: int, proxy: str | None, trust: ssl.SSLContext | bool) -> httpx.Client:
+    headers = {"User-Agent": f"analyzer/{__version__}", "Convex-Client": CLIENT_NAME, "Accept": f"{JSON}, text/plain"}
+    try:
+        return httpx.Client(
+            headers=headers | ({"Authorization": key.header()} if key else {}),
+            limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once),
+            verify=trust,
+            proxy=proxy,
+            follow_redirects=False,
+            trust_env=False,
+        )
+    except (ValueError, httpx.InvalidURL):  # it may hold a password, which the library would quote
+        raise ConfigError("the proxy is no URL that can be used", hint="expected: http://HOST:PORT") from None
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext | bool:
+    if ca_file is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"{ca_file} holds no certificates: {error}", hint="expected: PEM") from error
