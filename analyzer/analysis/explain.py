@@ -6,6 +6,7 @@ Elasticsearch: symptom, impacts, diagnosis with cause and action, and rules with
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +15,13 @@ from analyzer.analysis import health, prospects
 from analyzer.analysis.diagnosis import BadDocument, Cause, FlagChange, diagnose
 from analyzer.analysis.doubts import last_clock_ms
 from analyzer.analysis.policy import STUCK_MS, Counts, Policy, RuleResult, Unknown
-from analyzer.analysis.timeline import Span, Timeline
+from analyzer.analysis.timeline import History, Moved, Span, Timeline
 from analyzer.model import Deployment, FilterName, Finding, Snapshot, Status, Tier
 from analyzer.stats import Interval, wilson_interval
 from analyzer.store import Frame
 
 LOOKBACK_MS = 7 * 24 * 3_600_000  # how far back "since" is looked for
+SHORTEST_BLOCK_MS, LONGEST_BLOCK_MS = 60_000, 3_600_000  # of the time that is looked back on
 PURGE, FILTER, TOLERATE = (
     "analyzer purge plan -o plan.json",
     "analyzer health --filter evidence",
@@ -121,7 +123,7 @@ def explain(
     full          also judge with each artifact rule alone
     """
     policy, raw = report.policy, report.raw
-    timeline = Timeline(_spans(frame, policy), frame.at_ms)
+    timeline = _timeline(frame, policy, frame.at_ms, frame.at_ms)
     is_degraded = raw.judgement.status is Status.DEGRADED
     bad = _bad_documents(frame, policy) if is_degraded else []
     causes = diagnose(bad, flag_changes)
@@ -137,7 +139,7 @@ def explain(
         raw_status=raw.judgement.status,
         status=report.status,
         tolerated=report.tolerated,
-        since_ms=prospects.since_ms(timeline, policy) if is_degraded else None,
+        since_ms=prospects.since_ms(_history(frame, policy, timeline), policy) if is_degraded else None,
         clears_at_ms=clears,
         empties_at_ms=prospects.empties_at_ms(timeline, policy) if is_degraded and clears is None else None,
         summary=_summary(report, causes),
@@ -170,8 +172,16 @@ def _bad_documents(frame: Frame, policy: Policy) -> list[BadDocument]:
     return [document for document in found if document.is_in_window or counts_stuck[document.table_name]]
 
 
-def _spans(frame: Frame, policy: Policy) -> list[Span]:
-    return [Span(*row) for row in _rows(frame, "explain/spans", policy, from_ms=frame.at_ms - LOOKBACK_MS)]
+def _timeline(frame: Frame, policy: Policy, from_ms: int, until_ms: int) -> Timeline:
+    spans = _rows(frame, "explain/spans", policy, from_ms=from_ms, until_ms=until_ms)
+    return Timeline((Span(*row) for row in spans), until_ms)
+
+
+def _history(frame: Frame, policy: Policy, now: Timeline) -> History:
+    block_ms = min(max(policy.window_ms // 8, SHORTEST_BLOCK_MS), LONGEST_BLOCK_MS)
+    from_ms = frame.at_ms - LOOKBACK_MS
+    moved = [Moved(*row) for row in _rows(frame, "explain/moves", policy, from_ms=from_ms, block_ms=block_ms)]
+    return History(now, moved, block_ms, from_ms, functools.partial(_timeline, frame, policy))
 
 
 def _symptom(failing: Sequence[RuleResult]) -> RuleResult:
@@ -253,18 +263,35 @@ def _sensitivity(frame: Frame, report: health.HealthReport, full: bool) -> tuple
     """Judge again under every filter and, if `full`, without what each artifact rule selects alone."""
     found = [_judged(frame, report, name, name.value) for name in FilterName]
     if full:
-        fired = [rule for rule, _ in frame.rows("explain/fired_rules")]
-        frame.materialise("every_artifact", "explain/every_artifact")
-        for rule in fired:
-            frame.materialise("artifact", "explain/artifacts_of_rules", rules=[rule])
-            found.append(_judged(frame, report, FilterName.WIDE, f"rule {rule}"))
-        frame.materialise("artifact", "explain/artifacts_of_rules", rules=fired)
+        found += _each_rule_alone(frame, report)
     return tuple(found)
 
 
+def _each_rule_alone(frame: Frame, report: health.HealthReport) -> list[Sensitivity]:
+    fired = [rule for rule, _ in frame.rows("explain/fired_rules")]
+    found: list[Sensitivity] = []
+    if frame.recall_rule(None):
+        for rule in fired:
+            frame.recall_rule(rule)
+            found.append(_judged(frame, report, FilterName.WIDE, f"rule {rule}"))
+        frame.recall_rule(None)
+        return found
+    frame.materialise("every_artifact", "explain/every_artifact")
+    for rule in fired:
+        frame.materialise("artifact", "explain/artifacts_of_rules", rules=[rule])
+        found.append(_judged(frame, report, FilterName.WIDE, f"rule {rule}"))
+    frame.materialise("artifact", "explain/artifacts_of_rules", rules=fired)
+    return found
+
+
 def _judged(frame: Frame, report: health.HealthReport, filter_name: FilterName, called: str) -> Sensitivity:
-    taken_at_ms = frame.snapshot.taken_at_ms  # age plays no part in comparing filters
-    other = health.assess(frame, policy=report.policy, filter_name=filter_name, now_ms=taken_at_ms)
+    other = health.assess(
+        frame,
+        policy=report.policy,
+        filter_name=filter_name,
+        now_ms=frame.snapshot.taken_at_ms,  # age plays no part in comparing filters
+        raw=report.raw.counts,
+    )
     return Sensitivity(called, other.status, sum(other.excluded.values()))
 
 

@@ -119,6 +119,7 @@ def assess(
     unjudged: Sequence[Unjudged] = (),
     max_age_ms: int | None = None,
     tolerate: Sequence[DeploymentType] = (),
+    raw: Counts | None = None,
 ) -> HealthReport:
     """Judge a frame with and without the documents that tests left behind.
 
@@ -128,10 +129,11 @@ def assess(
     unjudged    see `artifacts.unjudged`; only a finding: what these rules select may be left in
     max_age_ms  an older snapshot makes the status unknown
     tolerate    deployment types on which degraded by test leftovers alone is accepted
+    raw         counts of every document of the same frame under the same policy, where they are known already
     """
     snapshot, at_ms = frame.snapshot, frame.at_ms
     old, lost = stale(snapshot, now_ms, max_age_ms), gaps(frame)
-    raw = count(frame, policy)
+    raw = raw or count(frame, policy)
     tolerated = not old and _is_tolerated(frame, policy, raw, tolerate, lost)
     counted = count_both(frame, policy, filter_name, raw=raw)
     tables = needed_tables(filter_name)

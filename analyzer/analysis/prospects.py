@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from analyzer.analysis.policy import RESPONSE_PERCENT, Counts, Policy, judge, percentile
 from analyzer.analysis.recovery import Classes, fewest
-from analyzer.analysis.timeline import Tally, Timeline
+from analyzer.analysis.timeline import History, Key, Moved, Tally, Timeline
 from analyzer.model import Status
 
 MESSAGES, TRACES = "chatMessages", "workflowTraces"
 TABLES = (MESSAGES, TRACES)
+FEW_MOVES = 20_000  # so many are walked over in less than a second
 KINDS = tuple(Classes.__dataclass_fields__)
 
 
@@ -58,18 +59,77 @@ def empties_at_ms(timeline: Timeline, policy: Policy) -> int | None:
     return None
 
 
-def since_ms(timeline: Timeline, policy: Policy) -> int | None:
+def since_ms(history: History, policy: Policy, *, few_moves: int = FEW_MOVES) -> int | None:
     """Return the first clock of the unbroken time for which the status is what it is now; None if nothing ever counted.
 
-    Statuses of documents are taken as they are now: what changed since is not known to this walk.
+    Statuses of documents are taken as they are now: what changed since is not known to this walk. Blocks throughout
+    which the status cannot have been another one are not walked over.
+
+    few_moves  so many are walked over in any case
     """
-    status = judge(counts_of(timeline.now()), policy).status
+    tally = history.now.now().documents
+    status = judge(counts_of(Tally(tally)), policy).status
+    by_block = history.by_block()
     first: int | None = None
-    for moment, before in timeline.backward():
-        first = moment
-        if judge(counts_of(before), policy).status is not status:
-            break
+    block, stride = 0, 1
+    if sum(m.begun + m.ceased for m in history.moved) <= few_moves:
+        stride = history.blocks + 1
+    while block <= history.blocks:
+        moved = by_block.get(block, ())
+        end = block + 1
+        is_walked = stride > history.blocks or block == history.blocks or not _is_surely(status, tally, moved, policy)
+        if moved and is_walked:
+            end = min(block + stride, history.blocks + 1)
+            stride *= 2  # where one block is in doubt, so are its neighbours
+            for moment, before in history.backward(block, end):
+                first = moment
+                if judge(counts_of(before), policy).status is not status:
+                    return first
+        elif moved:
+            first = min(m.oldest_ms for m in moved)
+        for m in (m for number in range(block, end) for m in by_block.get(number, ())):
+            tally[m.table, m.kind] += m.ceased - m.begun
+        block = end
     return first
+
+
+def _is_surely(status: Status, tally: Mapping[Key, int], moved: Sequence[Moved], policy: Policy) -> bool:
+    """Whether the status was the same all through a block, whatever the order in which its documents moved.
+
+    tally  what counted at the end of the block
+    """
+    if status is not Status.DEGRADED:
+        return False
+    least, most = Counter(tally), Counter(tally)
+    for m in moved:
+        least[m.table, m.kind] = max(0, least[m.table, m.kind] - m.begun)
+        most[m.table, m.kind] += m.ceased
+    if judge(counts_of(Tally(least)), policy).status is Status.UNKNOWN:
+        return False
+    return any(
+        all(
+            judge(counts_of(Tally(counts)), replace(policy, rules=(rule,))).failing
+            for counts in (Counter({**most, **_of(rule.id, least)}), Counter({**least, **_of(rule.id, most)}))
+        )
+        for rule in policy.rules
+        if rule.id in _COUNTED_BY
+    )
+
+
+# What a metric grows with; it shrinks with the other documents of its table. A value between two beyond a limit is too.
+_COUNTED_BY: Mapping[str, Key] = {
+    "workflow_error_rate": (TRACES, "failed"),
+    "message_error_rate": (MESSAGES, "failed"),
+    "workflow_completion_rate": (TRACES, "completed"),
+    "message_completion_rate": (MESSAGES, "completed"),
+    "stuck_workflows": (TRACES, "stuck"),
+    "stuck_messages": (MESSAGES, "stuck"),
+}
+
+
+def _of(metric: str, counts: Mapping[Key, int]) -> Mapping[Key, int]:
+    key = _COUNTED_BY[metric]
+    return {key: counts.get(key, 0)}
 
 
 @dataclass(frozen=True, slots=True)

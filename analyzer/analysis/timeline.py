@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 Key = tuple[str, str]  # table, class: see queries/explain/spans.sql
@@ -91,3 +91,50 @@ def _walk(tally: Tally, moves: list[tuple[int, Span, int]]) -> Iterator[tuple[in
         tally.add(span, sign)
         if position + 1 == len(moves) or moves[position + 1][0] != moment:
             yield moment, tally
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Documents of one class that began or ceased to count in one block of time."""
+
+    table: str
+    kind: str
+    block: int  # 0 is the last one up to the clock
+    begun: int
+    ceased: int
+    oldest_ms: int  # first clock in the block at which one of them did
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What counted before a clock: summed up in blocks of time, document by document only where that is asked for.
+
+    A store may hold millions of documents in the time that is looked back on; walking over each takes minutes.
+    """
+
+    now: Timeline  # the spans that reach the clock
+    moved: Sequence[Moved]
+    block_ms: int
+    from_ms: int  # spans that ended before are left out
+    load: Callable[[int, int], Timeline]  # spans that touch the time from one clock to another; the latter is its clock
+
+    @property
+    def blocks(self) -> int:
+        """Return how many whole blocks there are; what is older is one more, without an end."""
+        return (self.now.at_ms - self.from_ms) // self.block_ms
+
+    def by_block(self) -> dict[int, list[Moved]]:
+        """Return what moved by block."""
+        found: dict[int, list[Moved]] = {}
+        for moved in self.moved:
+            found.setdefault(min(moved.block, self.blocks), []).append(moved)
+        return found
+
+    def backward(self, first_block: int, end_block: int) -> Iterator[tuple[int, Tally]]:
+        """Walk back over some blocks exactly, as `Timeline.backward` does."""
+        until_ms = self.now.at_ms - first_block * self.block_ms
+        from_ms = self.now.at_ms - end_block * self.block_ms if end_block <= self.blocks else self.from_ms
+        for moment, before in self.load(from_ms, until_ms).backward():
+            if moment <= from_ms and end_block <= self.blocks:
+                return
+            yield moment, before

@@ -145,11 +145,17 @@ class Frame:
         args = (self._connection, self._deployment_no, self.snapshot, rules_hash, self.at_ms)
         self._is_recalled = remembered.fits(*args, orphans=orphans)
         if self._is_recalled:
-            rows = remembered.rows_in_force(self._deployment_no, self.snapshot, self.at_ms)
-            self._connection.execute(f"create or replace temp view recalled as {rows}")
+            self.recall_rule(None)
             self._show("artifact", "select component, table_name, id, tier, rules, reason, via from recalled")
             columns = "component varchar, table_name varchar, id varchar"
             self._connection.execute(f"create or replace temp table internal_document ({columns})")
+        return self._is_recalled
+
+    def recall_rule(self, rule: str | None) -> bool:
+        """Show of what was remembered only what one rule selected, None: all again; False where nothing is shown."""
+        if self._is_recalled:
+            rows = remembered.rows_in_force(self._deployment_no, self.snapshot, self.at_ms, rule)
+            self._connection.execute(f"create or replace temp view recalled as {rows}")
         return self._is_recalled
 
     def leave_out_recalled(self, tiers: Sequence[Tier]) -> bool:

@@ -145,11 +145,18 @@ def fits(
     return dangling is not None and dangling[0] == 0
 
 
-def rows_in_force(number: int, snapshot: Snapshot, at_ms: int) -> str:
-    """Return the SELECT of what is remembered of a snapshot at a clock: the columns of `artifact`, and health's."""
+def rows_in_force(number: int, snapshot: Snapshot, at_ms: int, rule: str | None = None) -> str:
+    """Return the SELECT of what is remembered of a snapshot at a clock: the columns of `artifact`, and health's.
+
+    rule  only what this rule selected; None for all
+    """
     in_force = _IN_FORCE.format(number=int(number), as_of_ns=int(snapshot.as_of_ns))
     exists = "" if at_ms >= snapshot.as_of_ms else f" and coalesce(r.exists_ms <= {int(at_ms)}, true)"
-    return f"select {_COLUMNS} from remembered_artifact as r where {in_force}{exists}"
+    selected = ""
+    if rule is not None:
+        assert rule.replace("-", "").isalnum()  # ids of rules are checked when they are read
+        selected = f" and list_contains(r.rules, '{rule}')"
+    return f"select {_COLUMNS} from remembered_artifact as r where {in_force}{exists}{selected}"
 
 
 # The columns of health/left_out; what health does not count is left out as well, and has no facts.

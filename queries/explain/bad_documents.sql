@@ -17,14 +17,7 @@
 --          workflow_type  VARCHAR    traces only
 --          judged_at_ms   DOUBLE     milliseconds since the epoch
 -- reads    stg_messages, stg_traces, stg_tasks, artifact, variable at_ms
-with error_of_message as (
-    select t.message_id, min(t.error_type) as error_type
-    from stg_traces as t
-    where t.message_id is not null and t.error_type is not null
-    group by t.message_id
-),
-
-judged as (
+with judged as (
     select
         'chatMessages' as table_name,
         m.id,
@@ -33,12 +26,11 @@ judged as (
         coalesce(m.status = 'streaming' and m.judged_at_ms < getvariable('at_ms') - $stuck_ms, false) as is_stuck,
         coalesce(m.status = 'complete', false) as is_complete,
         m.task_id,
-        e.error_type,
+        null::varchar as error_type,
         m.llm_model as model,
         null::varchar as workflow_type,
         m.judged_at_ms,
     from stg_messages as m
-    left join error_of_message as e on e.message_id = m.id
     union all
     select
         'workflowTraces' as table_name,
@@ -56,24 +48,60 @@ judged as (
         t.workflow_type,
         t.judged_at_ms,
     from stg_traces as t
+),
+
+-- The few that matter first: only they are looked up elsewhere.
+bad as materialized (
+    select
+        j.table_name,
+        j.id,
+        j.status,
+        j.is_in_window,
+        j.is_stuck,
+        j.task_id,
+        j.error_type,
+        j.model,
+        j.workflow_type,
+        j.judged_at_ms,
+    from judged as j
+    where (j.is_in_window and not j.is_complete) or j.is_stuck
+),
+
+error_of_message as (
+    select t.message_id, min(t.error_type) as error_type
+    from stg_traces as t
+    where t.error_type is not null and t.message_id in (select b.id from bad as b where b.table_name = 'chatMessages')
+    group by t.message_id
+),
+
+of_test as (
+    select a.table_name, a.id, a.tier, a.rules
+    from artifact as a
+    where a.component = '' and a.id in (select b.id from bad as b)
+),
+
+task as (
+    select t.id
+    from stg_tasks as t
+    where t.id in (select b.task_id from bad as b)
 )
 
 select
-    j.table_name,
-    j.id,
-    j.status,
-    j.is_in_window,
-    j.is_stuck,
+    b.table_name,
+    b.id,
+    b.status,
+    b.is_in_window,
+    b.is_stuck,
     a.tier,
     a.rules,
-    j.task_id,
+    b.task_id,
     k.id is not null as task_exists,
-    j.error_type,
-    j.model,
-    j.workflow_type,
-    j.judged_at_ms,
-from judged as j
-left join artifact as a on a.component = '' and a.table_name = j.table_name and a.id = j.id
-left join stg_tasks as k on k.id = j.task_id
-where (j.is_in_window and not j.is_complete) or j.is_stuck
-order by j.table_name, j.id
+    coalesce(b.error_type, e.error_type) as error_type,
+    b.model,
+    b.workflow_type,
+    b.judged_at_ms,
+from bad as b
+left join error_of_message as e on b.table_name = 'chatMessages' and e.message_id = b.id
+left join of_test as a on a.table_name = b.table_name and a.id = b.id
+left join task as k on k.id = b.task_id
+order by b.table_name, b.id

@@ -8,6 +8,7 @@
 -- params   $window_ms     BIGINT   length of the window, > 0
 --          $stuck_ms      BIGINT   age from which a document in flight is stuck, > 0
 --          $from_ms       BIGINT   spans that end before this clock are left out
+--          $until_ms      BIGINT   spans that begin after this clock are left out, milliseconds since the epoch
 -- returns  table_name      VARCHAR  chatMessages or workflowTraces
 --          class           VARCHAR  completed, failed, streaming, in_progress, other (in the window), or stuck
 --          from_ms         BIGINT   first clock at which they count
@@ -29,6 +30,7 @@ with counted as (
         case when m.status = 'streaming' then m.judged_at_ms end as pending_since_ms,
         null::double as duration_ms,
     from stg_messages as m
+    where (m.judged_at_ms + $window_ms >= $from_ms and coalesce(m.creation_time_ms < $until_ms + 1, true)) or m.status = 'streaming'
     union all
     select
         'workflowTraces' as table_name,
@@ -44,6 +46,7 @@ with counted as (
         case when t.status = 'STARTED' then coalesce(t.started_at_ms, t.judged_at_ms) end as pending_since_ms,
         case when t.status = 'COMPLETED' then t.total_duration_ms end as duration_ms,
     from stg_traces as t
+    where (t.judged_at_ms + $window_ms >= $from_ms and coalesce(t.creation_time_ms < $until_ms + 1, true)) or t.status = 'STARTED'
 ),
 
 -- Doubles reach further than whole numbers do. Not least() and greatest(): they would make times of what has none.
@@ -94,6 +97,6 @@ select
     s.duration_ms,
     count(*) as document_count,
 from spans as s
-where s.to_ms is null or s.to_ms > s.from_ms
+where (s.to_ms is null or s.to_ms > s.from_ms) and s.from_ms <= $until_ms
 group by s.table_name, s.class, s.from_ms, s.to_ms, s.duration_ms
 order by s.table_name, s.class, s.from_ms, s.to_ms, s.duration_ms

@@ -7,7 +7,9 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.analysis.timeline import Span, Tally, Timeline
+from analyzer.analysis.policy import BUILT_IN, Policy, judge
+from analyzer.analysis.prospects import counts_of, since_ms
+from analyzer.analysis.timeline import History, Moved, Span, Tally, Timeline
 
 spans = st.lists(
     st.builds(
@@ -54,3 +56,59 @@ def test_going_forward_gives_every_later_change_and_what_counts_from_then_on(fou
 def test_going_backward_gives_what_counted_just_before_each_change(found: list[Span], at_ms: int) -> None:
     for moment, tally in Timeline(found, at_ms).backward():
         assert seen(tally) == afresh(found, moment - 1)
+
+
+classes = st.sampled_from(
+    [("chatMessages", kind) for kind in ("completed", "completed", "failed", "streaming", "stuck")]
+    + [("workflowTraces", kind) for kind in ("completed", "completed", "failed", "in_progress", "stuck")]
+)
+many_spans = st.lists(
+    st.builds(
+        lambda place, start, length, count: Span(
+            *place, start, None if place[1] == "stuck" else start + length, None, count
+        ),
+        classes,
+        st.integers(0, 60),
+        st.integers(1, 30),
+        st.integers(1, 9),
+    ),
+    max_size=40,
+)
+
+
+@given(
+    found=many_spans,
+    at_ms=st.integers(20, 70),
+    back_ms=st.integers(1, 60),
+    block_ms=st.integers(1, 9),
+    policy=st.sampled_from([*BUILT_IN.values()]),
+)
+def test_since_by_blocks_is_since_by_walking_over_every_document(
+    found: list[Span], at_ms: int, back_ms: int, block_ms: int, policy: Policy
+) -> None:
+    reach_ms = at_ms - back_ms
+    kept = [s for s in found if s.from_ms <= at_ms and (s.to_ms is None or s.to_ms > reach_ms)]
+
+    def load(from_ms: int, until_ms: int) -> Timeline:
+        touching = [s for s in kept if s.from_ms <= until_ms and (s.to_ms is None or s.to_ms > from_ms)]
+        return Timeline(touching, until_ms)
+
+    moved: dict[tuple[str, str, int], list[tuple[int, int, int]]] = {}
+    for span in kept:
+        for moment, begun, ceased in ((span.from_ms, span.count, 0), (span.to_ms, 0, span.count)):
+            if moment is not None and moment <= at_ms:
+                place = (span.table, span.kind, (at_ms - moment) // block_ms)
+                moved.setdefault(place, []).append((begun, ceased, moment))
+    rows = [
+        Moved(*place, sum(b for b, _, _ in found), sum(c for _, c, _ in found), min(m for _, _, m in found))
+        for place, found in moved.items()
+    ]
+    history = History(load(at_ms, at_ms), rows, block_ms, reach_ms, load)
+    status = judge(counts_of(load(at_ms, at_ms).now()), policy).status
+    expected = None
+    for moment, before in Timeline(kept, at_ms).backward():
+        expected = moment
+        if judge(counts_of(before), policy).status is not status:
+            break
+    assert since_ms(history, policy, few_moves=0) == expected
+    assert since_ms(history, policy) == expected
