@@ -64,8 +64,18 @@ class Side:
 
     counts: Counts
     judgement: Judgement
-    system_health: Mapping[str, Any]  # as getSystemHealth would answer
-    alerts: Mapping[str, Any]  # as checkAlerts would answer
+    at_ms: int
+    window_ms: int
+
+    @property
+    def system_health(self) -> Mapping[str, Any]:
+        """What getSystemHealth would answer."""
+        return app_functions.system_health(self.counts, self.at_ms, self.window_ms)
+
+    @property
+    def alerts(self) -> Mapping[str, Any]:
+        """What checkAlerts would answer."""
+        return app_functions.alerts(self.counts, self.at_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +170,8 @@ def assess(
 
 
 def side(counts: Counts, at_ms: int, policy: Policy, unknown: Sequence[Unknown] = ()) -> Side:
-    """Judge counts at a clock, and say what the app's functions would answer."""
-    return Side(
-        counts,
-        judge(counts, policy, unknown),
-        app_functions.system_health(counts, at_ms, policy.window_ms),
-        app_functions.alerts(counts, at_ms),
-    )
+    """Judge counts at a clock."""
+    return Side(counts, judge(counts, policy, unknown), at_ms, policy.window_ms)
 
 
 def count(frame: Frame, policy: Policy) -> Counts:

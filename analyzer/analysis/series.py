@@ -7,7 +7,6 @@ snapshot saw something new, so it is found once for each stretch of ticks betwee
 from __future__ import annotations
 
 import bisect
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -189,23 +188,25 @@ def _stretches(store: Store, snapshot: Snapshot, clocks: Grid) -> Iterator[tuple
 
 def _counts(spans: Spans, from_tick: int, end_tick: int) -> Iterator[Counts]:
     """Yield the counts at each tick of a range from spans of (table, measure, status, first, last tick, documents)."""
-    moves: dict[int, Counter[Key]] = {}
+    moves: dict[int, dict[Key, int]] = {}
     for table, measure, status, first, last, documents in spans:
         if first <= last:
-            moves.setdefault(first, Counter())[table, measure, status] += documents
-            moves.setdefault(last + 1, Counter())[table, measure, status] -= documents
-    now: Counter[Key] = Counter()
+            for tick, change in ((first, documents), (last + 1, -documents)):
+                moved = moves.setdefault(tick, {})
+                moved[table, measure, status] = moved.get((table, measure, status), 0) + change
+    now: dict[Key, int] = {}
     counts = Counts()
     for tick in range(from_tick, end_tick):
         if tick in moves:
-            now.update(moves[tick])
+            for key, change in moves[tick].items():
+                now[key] = now.get(key, 0) + change
             counts = health.tally(list(_by_status(now)))
         yield counts
 
 
 def _by_status(now: Mapping[Key, int]) -> Iterator[tuple[str, str, str | None, int]]:
     """Turn the measures of a series into those of health/counts."""
-    completed: Counter[str] = Counter()
+    completed = dict.fromkeys(_COMPLETE, 0)
     for (table, measure, status), documents in now.items():
         if measure == "total":
             completed[table] += documents

@@ -167,17 +167,20 @@ class Frame:
         return True
 
     def _show(self, name: str, text: str) -> None:
-        self._connection.execute(f"drop {'table' if self._is_table(name) else 'view'} if exists {name}")
+        self._drop(name)
         self._connection.execute(f"create temp view {name} as {text}")
 
-    def _is_table(self, name: str) -> bool:
-        found = "select 1 from duckdb_tables() where temporary and table_name = $name"
-        return self._connection.execute(found, {"name": name}).fetchone() is not None
+    def _drop(self, name: str) -> None:
+        """Drop what has a name, be it a view or a table."""
+        try:
+            self._connection.execute(f"drop view if exists {name}")
+        except duckdb.CatalogException:  # it is a table
+            self._connection.execute(f"drop table {name}")
 
     def _keep(self, table: str, what: str, text: str, params: dict[str, Any]) -> int:
         name = _identifier(table)
-        if name in _SHOWN and not self._is_table(name):
-            self._connection.execute(f"drop view if exists {name}")
+        if name in _SHOWN:
+            self._drop(name)
         self._is_recalled = self._is_recalled and name != "artifact"
         try:
             self._connection.execute(f"create or replace temp table {name} as {text}", params or None)
