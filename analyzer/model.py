@@ -125,6 +125,26 @@ class TableShape:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """Some documents of an exported table, one behind the other, and all that collecting must know of them."""
+
+    digest: str  # hex SHA-256 over their lines and over what decides how they are kept
+    first_id: str
+    last_id: str
+    documents: int
+    newest_creation_ms: float | None
+    drift: tuple[tuple[str, str, str, int], ...]  # field, kind, found, documents
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """The ids between two others, both left out."""
+
+    after: str  # "" from the first on
+    before: str | None  # None: to the last
+
+
+@dataclass(frozen=True, slots=True)
 class TextFingerprint:
     """A pattern that a rule looks for in text, judged on arrival because text is not stored."""
 

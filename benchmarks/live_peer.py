@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import orjson
 
-from benchmarks.context import Context, LeftOutError, Row
+from benchmarks.context import Context, Row
+from benchmarks.environments import installed
 from benchmarks.generate import TABLES
 from benchmarks.live_stand_in import Server, serving
 from benchmarks.measure import Figure, paired, run
@@ -18,7 +17,7 @@ CONNECTOR = "airbyte-source-convex"
 
 def rows(context: Context) -> list[Row]:
     """Return how many times as many rows a second are read; the connector always reads 100k."""
-    connector = _installed(context.folder / "connector")
+    connector = installed(context.folder / "connector", CONNECTOR) / "source-convex"
     at = context.at("100k")
     with serving(at, "--without-sync") as server:
         read = _read(connector, at.folder / "connector", server)
@@ -36,19 +35,6 @@ def rows(context: Context) -> list[Row]:
             limit_is_least=True,
         )
     ]
-
-
-def _installed(folder: Path) -> Path:
-    """Return the connector's program, in an environment of its own.
-
-    raises  LeftOutError where it cannot be installed
-    """
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-input", CONNECTOR]
-    for command in ([sys.executable, "-m", "venv", str(folder)], pip):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise LeftOutError(f"{CONNECTOR} cannot be installed: {done.stderr.strip().splitlines()[-1:]}")
-    return folder / "bin" / "source-convex"
 
 
 def _read(connector: Path, folder: Path, server: Server) -> list[str]:

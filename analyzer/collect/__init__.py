@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from analyzer import clock
+from analyzer import __version__, clock
 from analyzer.collect.memory import no_cycles_sought
-from analyzer.convex.documents import Screened, screen
+from analyzer.convex.documents import Screened
+from analyzer.convex.exported import recipe_of, screen_export
+from analyzer.convex.stretches import OutOfOrderError
+from analyzer.errors import StoreError
 from analyzer.model import ROOT, CollectResult, SourceInfo, TableCoverage, TableRef, TextFingerprint, TimeBasis
 from analyzer.sources import Source
-from analyzer.store import Collection, IncomingTable, Store, spool
+from analyzer.store import Base, BaseOutdatedError, Collection, IncomingTable, Store, spool
 from analyzer.store.columns import KNOWN, shape
 
 Progress = Callable[[str, int, int], None]  # table, documents so far, tables still to read
@@ -33,55 +36,112 @@ def collect(
 
     Every table is read and checked before the store is opened, so a bad source leaves the store untouched and
     readers are kept out only while the checked documents are loaded. The spool holds text; it lies in a private
-    temporary folder and is gone afterwards.
+    temporary folder and is gone afterwards. Of an export that follows another one of its deployment, only those
+    stretches are looked at that the other did not hold.
 
     label         what people call the snapshot; default: the source's own label
     fingerprints  patterns that rules look for in text, judged on arrival
     raises        SourceInvalid for bad input; StoreError when the store is in use
     """
     started_ms = clock.now_ms()
+    keeping = _Keeping(label, keep_text, fingerprints)
+    base = _base(source, store_path, wait_s)
+    try:
+        return _collect(source, store_path, keeping, base, started_ms=started_ms, progress=progress, wait_s=wait_s)
+    except (OutOfOrderError, BaseOutdatedError):  # read whole, it says by itself what it is
+        return _collect(source, store_path, keeping, Base(), started_ms=started_ms, progress=progress, wait_s=wait_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Keeping:
+    """What to keep, and under which name."""
+
+    label: str | None
+    keep_text: bool
+    fingerprints: Sequence[TextFingerprint]
+
+
+def _base(source: Source, store_path: Path, wait_s: float) -> Base:
+    """Return what the store knows of the export before this one; nothing where it cannot be asked."""
+    if not store_path.exists():
+        return Base()
+    try:
+        with Store.read(store_path, wait_s=wait_s) as store:
+            return store.base(source.info.deployment.name, source.info.source_time_ns)
+    except StoreError:  # an older schema, another program's file, a writer: whoever writes says so
+        return Base()
+
+
+def _collect(
+    source: Source,
+    store_path: Path,
+    keeping: _Keeping,
+    base: Base,
+    *,
+    started_ms: int,
+    progress: Progress | None,
+    wait_s: float,
+) -> CollectResult:
     with spool.folder() as folder:
         with no_cycles_sought():
-            screened = _screen_all(source, folder, keep_text, progress)
+            screened = _screen_all(source, folder, keeping, base, progress)
         as_of_ns, basis = _source_time(source.info, screened, started_ms)
         info = replace(source.info, time_basis=basis)
         with Store.write(store_path, wait_s=wait_s) as store:
             return store.ingest(
                 Collection(
                     info=info,
-                    tables=[
-                        IncomingTable(
-                            s.table, s.documents, s.spool, source.where(s.table), s.longest_bytes, s.is_in_order
-                        )
-                        for s in screened
-                    ],
+                    tables=[_incoming(s, source, base) for s in screened],
                     as_of_ns=as_of_ns,
                     taken_at_ms=started_ms,
-                    label=label,
+                    label=keeping.label,
                     drift=[item for s in screened for item in s.drift],
                     absent=absent(source.tables(), lists_all_tables=source.lists_all_tables),
                     tables_are_complete=source.lists_all_tables,
-                    fingerprints=fingerprints,
-                    keep_text=keep_text,
+                    fingerprints=keeping.fingerprints,
+                    keep_text=keeping.keep_text,
+                    base=base.snapshot_no,
                 )
             )
 
 
-def _screen_all(source: Source, folder: Path, keep_text: bool, progress: Progress | None) -> list[Screened]:
+def _incoming(screened: Screened, source: Source, base: Base) -> IncomingTable:
+    table = screened.table
+    known = base.stretches.get((table.component, table.name), ())
+    return IncomingTable(
+        table,
+        screened.documents,
+        screened.spool,
+        source.where(table),
+        longest_bytes=screened.longest_bytes,
+        is_in_order=screened.is_in_order,
+        spooled_documents=screened.spooled_documents,
+        gaps=screened.gaps,
+        base_documents=sum(stretch.documents for stretch in known),
+        stretches=screened.stretches,
+    )
+
+
+def _screen_all(
+    source: Source, folder: Path, keeping: _Keeping, base: Base, progress: Progress | None
+) -> list[Screened]:
     tables = source.tables()
     screened = []
     for position, table in enumerate(tables):
         spool_dir = folder / str(position)  # a folder a table: table names are not file names
         spool_dir.mkdir(mode=0o700)
+        form = shape(table.component, table.name)
         with source.open_table(table) as stream:
             screened.append(
-                screen(
+                screen_export(
                     stream,
                     table,
-                    shape(table.component, table.name),
+                    form,
                     where=source.where(table),
                     spool_dir=spool_dir,
-                    keep_text=keep_text,
+                    keep_text=keeping.keep_text,
+                    known=base.stretches.get((table.component, table.name), ()),
+                    recipe=recipe_of(__version__, table, form, keeping.fingerprints, keep_text=keeping.keep_text),
                 )
             )
         if progress is not None:

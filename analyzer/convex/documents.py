@@ -12,23 +12,23 @@ worked out once a shape: about 2 microseconds a document.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, pairwise
 from operator import lt
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import orjson
 
 from analyzer.convex import ids, values
 from analyzer.convex.lines import HINT, blocks, parse, refuse_repeated_fields, shape_keys
+from analyzer.convex.spools import create
 from analyzer.convex.text import TooDeepError, holds_no_string, reduced
 from analyzer.errors import SourceInvalid
-from analyzer.model import DriftCount, TableRef, TableShape
+from analyzer.model import DriftCount, Gap, Stretch, TableRef, TableShape
 from analyzer.units import truncated, visible
 
 MAX_SHAPES = 4096  # remembered; forgotten all at once beyond
@@ -51,10 +51,24 @@ class Screened:
     table: TableRef  # its number is that of its ids, even where the source did not list it
     documents: int
     spool: Path  # NDJSON; "leftovers" of a line is the JSON text of an object
+    spooled_documents: int  # the others are known to be in the store as they are
     longest_bytes: int  # of a line
     is_in_order: bool  # each id greater than the one before, so that none stands twice
     drift: tuple[DriftCount, ...]
     newest_creation_ms: float | None  # None when no document says when it was made
+    stretches: Path | None = None  # NDJSON, see `analyzer.convex.stretches`; None when they say nothing for certain
+    gaps: tuple[Gap, ...] | None = None  # ids among which the spool holds all there are; None: among all ids
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was counted in some documents, one behind the other."""
+
+    first_id: str
+    last_id: str
+    documents: int
+    newest_ms: float | None
+    drift: Counter[Drift]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +117,11 @@ class Screening:
         """Make the file; see `screen`."""
         self._table, self._shape, self._where, self._keep_text = table, shape, where, keep_text
         self._spool_path = spool_dir / "documents.jsonl"
-        self._spool = _create(self._spool_path)
+        self._spool = create(self._spool_path)
         self._shapes: dict[tuple[Any, ...], _Shape] = {}
         self._drift: Counter[Drift] = Counter()
-        self._documents, self._longest_bytes = 0, 0
+        self._part_drift: Counter[Drift] = Counter()
+        self._documents, self._spooled_documents, self._longest_bytes = 0, 0, 0
         self._number = table.number
         self._newest_ms: float | None = None
         self._last_id, self._is_in_order = "", True
@@ -117,31 +132,70 @@ class Screening:
     def __exit__(self, *_: object) -> None:
         self._spool.close()
 
-    def add(self, first_line: int, lines: Sequence[bytes]) -> None:
-        """Check and spool a block of lines."""
-        self._add(parse(lines, first_line, self._where), lines, first_line)
+    def add(self, first_line: int, lines: Sequence[bytes], ends: Sequence[int] | None = None) -> list[Counted]:
+        """Check and spool a block of lines.
+
+        ends     where parts of it end that are counted by themselves, the last at its end; None: it is one part
+        returns  what was counted in each part
+        """
+        return self._add(parse(lines, first_line, self._where), lines, first_line, ends)
 
     def add_documents(self, documents: Sequence[dict[str, Any]]) -> None:
         """Check and spool documents that are parsed already."""
         if documents:
-            self._add(documents, list(map(orjson.dumps, documents)), self._documents + 1)
+            self._add(documents, list(map(orjson.dumps, documents)), self._documents + 1, None)
 
-    def _add(self, documents: Sequence[dict[str, Any]], lines: Sequence[bytes], first_line: int) -> None:
+    def skip(self, stretch: Stretch) -> None:
+        """Count documents that need not be looked at: the store holds exactly these."""
+        if self._number is None:
+            self._number = ids.decode(stretch.first_id).table_number
+        drift = Counter({(field, kind, found): count for field, kind, found, count in stretch.drift})
+        own = (stretch.first_id, stretch.last_id)
+        self._total(Counted(*own, stretch.documents, stretch.newest_creation_ms, drift))
+
+    def _add(
+        self,
+        documents: Sequence[dict[str, Any]],
+        lines: Sequence[bytes],
+        first_line: int,
+        ends: Sequence[int] | None,
+    ) -> list[Counted]:
         keys = shape_keys(documents, first_line, self._where)
-        counts = Counter(keys)
-        shapes = {key: self._shape_of(key) for key in counts}
-        self._check_ids(documents, [shapes[key].has_id for key in keys] if _lack_id(shapes) else None, first_line)
-        for key, count in counts.items():
-            for item in shapes[key].drift:
-                self._count(item, count)
-        self._take_times(documents, keys, shapes)
+        found = {key: self._shape_of(key) for key in set(keys)}
+        shapes = [found[key] for key in keys]
+        self._check_ids(documents, [shape.has_id for shape in shapes] if _lack_id(found) else None, first_line)
+        parts = []
+        for start, end in pairwise([0, *(ends or [len(documents)])]):
+            drift = self._part_drift = Counter()
+            for key, count in Counter(keys[start:end]).items():
+                drift.update(dict.fromkeys(found[key].drift, count))
+            newest_ms = _newest_ms(documents[start:end], shapes[start:end])
+            spooled = self._spooled(documents[start:end], lines[start:end], shapes[start:end], first_line + start)
+            self._spool.write(b"\n".join(spooled) + b"\n")
+            self._longest_bytes = max(self._longest_bytes, *map(len, spooled))
+            own = (documents[start]["_id"], documents[end - 1]["_id"])
+            parts.append(Counted(*own, end - start, newest_ms, drift))
+            self._total(parts[-1])
+        self._spooled_documents += len(documents)
+        return parts
+
+    def _spooled(
+        self, documents: Sequence[dict[str, Any]], lines: Sequence[bytes], shapes: Sequence[_Shape], first_line: int
+    ) -> Sequence[bytes]:
+        """Return the lines as the store loads them."""
         if not self._shape.typed:
-            lines = self._rows(documents, [shapes[key] for key in keys], first_line)
-        elif any(shape.leftovers for shape in shapes.values()):
-            lines = self._with_leftovers(documents, lines, [shapes[key] for key in keys], first_line)
-        self._spool.write(b"\n".join(lines) + b"\n")
-        self._longest_bytes = max(self._longest_bytes, *map(len, lines))
-        self._documents += len(documents)
+            return self._rows(documents, shapes, first_line)
+        if any(shape.leftovers for shape in shapes):
+            return self._with_leftovers(documents, lines, shapes, first_line)
+        return lines
+
+    def _total(self, part: Counted) -> None:
+        self._documents += part.documents
+        if part.newest_ms is not None:
+            self._newest_ms = part.newest_ms if self._newest_ms is None else max(self._newest_ms, part.newest_ms)
+        for item, count in part.drift.items():
+            is_one_too_many = item not in self._drift and len(self._drift) >= MAX_DRIFT_ITEMS
+            self._drift[(OTHER_FIELDS, item[1], "") if is_one_too_many else item] += count
 
     def result(self) -> Screened:
         """Return what was found. Leave the context first: only then is the file complete."""
@@ -149,6 +203,7 @@ class Screening:
             table=replace(self._table, number=self._number),
             documents=self._documents,
             spool=self._spool_path,
+            spooled_documents=self._spooled_documents,
             longest_bytes=self._longest_bytes,
             is_in_order=self._is_in_order,
             drift=tuple(
@@ -188,19 +243,6 @@ class Screening:
         shown = truncated(visible(id_), 60)
         raise SourceInvalid(f"{self._where}: line {first_line + wrong[0]}: _id {shown} {visible(said)}", hint=HINT)
 
-    def _take_times(
-        self, documents: Sequence[dict[str, Any]], keys: Sequence[tuple[Any, ...]], shapes: dict[Any, _Shape]
-    ) -> None:
-        if all(shape.has_time for shape in shapes.values()):
-            times = [document["_creationTime"] for document in documents]
-        else:
-            times = [d["_creationTime"] for d, key in zip(documents, keys, strict=True) if shapes[key].has_time]
-        if times and not 0 <= max(times) <= MAX_CREATION_MS:
-            times = [time for time in times if 0 <= time <= MAX_CREATION_MS]
-        if times:
-            newest = float(max(times))
-            self._newest_ms = newest if self._newest_ms is None else max(self._newest_ms, newest)
-
     def _with_leftovers(
         self,
         documents: Sequence[dict[str, Any]],
@@ -232,7 +274,7 @@ class Screening:
     def _leftovers(self, document: dict[str, Any], shape: _Shape, line: int) -> str:
         fields = {field: document[field] for field in shape.leftovers}
         for field in shape.wrapped:
-            self._count((field, "mistyped", values.type_name(document[field])), 1)
+            self._part_drift[field, "mistyped", values.type_name(document[field])] += 1
         if not shape.has_string_left:
             with suppress(orjson.JSONEncodeError):  # nested too deep to be written
                 compact = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
@@ -243,13 +285,8 @@ class Screening:
         except TooDeepError as problem:
             raise SourceInvalid(f"{self._where}: line {line}: nested in {problem}", hint=HINT) from None
         for field in changed:
-            self._count((field, "reduced_text", ""), 1)
+            self._part_drift[field, "reduced_text", ""] += 1
         return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()
-
-    def _count(self, item: Drift, count: int) -> None:
-        if item not in self._drift and len(self._drift) >= MAX_DRIFT_ITEMS:
-            item = (OTHER_FIELDS, item[1], "")
-        self._drift[item] += count
 
 
 def _work_out(key: tuple[Any, ...], table: TableShape) -> _Shape:
@@ -293,6 +330,13 @@ def _work_out(key: tuple[Any, ...], table: TableShape) -> _Shape:
     )
 
 
+def _newest_ms(documents: Sequence[dict[str, Any]], shapes: Sequence[_Shape]) -> float | None:
+    times = [d["_creationTime"] for d, shape in zip(documents, shapes, strict=True) if shape.has_time]
+    if times and not 0 <= max(times) <= MAX_CREATION_MS:
+        times = [time for time in times if 0 <= time <= MAX_CREATION_MS]
+    return float(max(times)) if times else None
+
+
 def _row(document: dict[str, Any], shape: _Shape, leftovers: str | None) -> dict[str, Any]:
     return {field: document[field] for field in shape.columns} | {LEFTOVERS: leftovers}
 
@@ -304,7 +348,3 @@ def _rises(last_id: str, texts: Sequence[str]) -> bool:
 
 def _lack_id(shapes: dict[Any, _Shape]) -> bool:
     return not all(shape.has_id for shape in shapes.values())
-
-
-def _create(path: Path) -> IO[bytes]:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")

@@ -22,17 +22,28 @@ from analyzer.model import (
     TableRef,
     TextFingerprint,
 )
-from analyzer.store import catalog, connection, marks, remembered, staged
+from analyzer.store import catalog, connection, marks, remembered, staged, stretches
 from analyzer.store.frame import Frame
-from analyzer.store.incoming import Collection, IncomingTable
-from analyzer.store.ingest import Moment, drop_table, load_table, rebuild_ends
+from analyzer.store.incoming import Collection, IncomingTable, Moment
+from analyzer.store.ingest import drop_table, load_table, rebuild_ends
 from analyzer.store.looks import Observed, Span
 from analyzer.store.observed import Observations
 from analyzer.store.receipts import Receipts
 from analyzer.store.rollouts import Rollouts
 from analyzer.store.staged import Batch, CountsDisagreeError, Keeping, StagedTable
+from analyzer.store.stretches import Base, BaseOutdatedError
 
-__all__ = ["Batch", "Collection", "CountsDisagreeError", "Frame", "IncomingTable", "StagedTable", "Store"]
+__all__ = [
+    "Base",
+    "BaseOutdatedError",
+    "Batch",
+    "Collection",
+    "CountsDisagreeError",
+    "Frame",
+    "IncomingTable",
+    "StagedTable",
+    "Store",
+]
 
 
 class Store:
@@ -143,11 +154,17 @@ class Store:
         with self._transaction():
             remembered.remember(self._duck, number, frame.snapshot, rules_hash)
 
+    def base(self, deployment: str, as_of_ns: int | None) -> Base:
+        """Return what an export of a time can be compared with before it is read; None: of the newest time."""
+        number = catalog.deployment_no(self._duck, deployment)
+        return Base() if number is None else stretches.read(self._duck, number, as_of_ns)
+
     def ingest(self, collection: Collection) -> CollectResult:
         """Add one complete collection in one transaction.
 
         returns  the new snapshot; the earlier one if the same documents are stored for the same time already
-        raises   SourceInvalid for a duplicate `_id`; the store is then as it was
+        raises   SourceInvalid for a duplicate `_id`, BaseOutdatedError when it was compared with what is not there;
+                 the store is then as it was
         """
         try:
             return CollectResult(self._ingest(collection), already_present=False)
@@ -158,9 +175,14 @@ class Store:
     def _ingest(self, collection: Collection) -> Snapshot:
         with self._transaction():
             moment, twin_no = self._moment(collection)
+            before = stretches.predecessor(self._duck, moment.deployment_no, moment.as_of_ns)
+            if collection.base not in (None, before):
+                raise BaseOutdatedError
             coverage, statuses = self._load(moment, collection)
             if twin_no is not None and not any(c.added or c.changed or c.removed for c in coverage):
                 raise _AlreadyPresentError(twin_no)
+            for incoming in collection.tables:
+                stretches.replace(self._duck, incoming, moment)
             return self._record(collection, moment, coverage, statuses)
 
     def _moment(self, collection: Collection) -> tuple[Moment, int | None]:

@@ -21,7 +21,7 @@ import duckdb
 
 from analyzer import clock
 from analyzer.errors import StoreError
-from analyzer.store import checking, connection, copies
+from analyzer.store import checking, connection, copies, stretches
 from analyzer.store import forgotten_rows as rows
 from analyzer.store.masking import Matcher
 from analyzer.store.receipts import Receipts
@@ -137,6 +137,7 @@ def _made_anew(
         for receipt in receipts:
             Receipts(copied).keep(receipt)
         copied.execute("begin")
+        stretches.forget(copied)
         if wanted.is_text:
             rows.remove_texts(copied)
         else:

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from analyzer.errors import SourceInvalid, StoreError
-from analyzer.model import DriftCount, SourceInfo, TableCoverage, TableRef, TextFingerprint
+from analyzer.model import DriftCount, Gap, SourceInfo, TableCoverage, TableRef, TextFingerprint
 from analyzer.store.columns import CREATION_TIME, RevisionTable
 from analyzer.units import truncated, visible
 
@@ -28,6 +28,10 @@ class IncomingTable:
     where: str  # "export.zip: users/documents.jsonl", for errors
     longest_bytes: int = 1 << 25  # of a line; by default more than a source lets through
     is_in_order: bool = False  # ids are known to rise, so that none stands twice
+    spooled_documents: int | None = None  # None: all; else the store holds the others as they are
+    gaps: Sequence[Gap] | None = None  # among these ids the spool holds all documents; None: among all ids
+    base_documents: int = 0  # with gaps: how many the export held that this one was compared with
+    stretches: Path | None = None  # NDJSON, see analyzer.store.stretches; None when there are none
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,16 @@ class Collection:
     tables_are_complete: bool = True  # whether a table missing from `tables` is gone from the deployment
     fingerprints: Sequence[TextFingerprint] = ()
     keep_text: bool = False
+    base: int | None = None  # snapshot that the source was compared with; None: every document is in the spools
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where a collection stands in time among the others of its deployment."""
+
+    deployment_no: int
+    snapshot_no: int
+    as_of_ns: int
 
 
 def stored_columns(kind: RevisionTable) -> list[str]:
@@ -70,7 +84,7 @@ def load_incoming(
     keep_text: bool,
 ) -> None:
     """Make the temporary table `incoming`: one typed row a document."""
-    if not incoming.documents:
+    if not (incoming.documents if incoming.spooled_documents is None else incoming.spooled_documents):
         load_nothing(connection, kind)
         return
     rows, params = select_incoming(incoming, kind, fingerprints, keep_text)

@@ -8,16 +8,17 @@ snapshot keeps exactly its documents.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import duckdb
 
+from analyzer.errors import SourceInvalid
 from analyzer.model import DriftCount, TableCoverage, TableRef
 from analyzer.store.columns import REVISION_TABLES, RevisionTable, revision_table
 from analyzer.store.incoming import (
     Collection,
     IncomingTable,
+    Moment,
     explaining,
     load_incoming,
     load_nothing,
@@ -26,15 +27,7 @@ from analyzer.store.incoming import (
     stored_columns,
     unknown_statuses,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Where a collection stands in time among the others of its deployment."""
-
-    deployment_no: int
-    snapshot_no: int
-    as_of_ns: int
+from analyzer.store.stretches import BaseOutdatedError
 
 
 class Changes(NamedTuple):
@@ -65,11 +58,89 @@ def load_table(
         rows, params = select_incoming(incoming, kind, fingerprints, collection.keep_text)
         drift = _append_all(connection, incoming, moment, rows, params)
         return TableCoverage(incoming.table, "collected", incoming.documents, incoming.documents, 0, 0), drift
+    if incoming.gaps is not None:
+        return _load_news(connection, incoming, moment, collection, next_snapshot=next_snapshot)
     load_incoming(connection, incoming, kind, fingerprints, collection.keep_text)
     refuse_duplicates(connection, incoming, "incoming")
     drift = unknown_statuses(connection, incoming.table, kind)
     changes = append_differences(connection, incoming.table, moment, next_snapshot=next_snapshot)
     return TableCoverage(incoming.table, "collected", incoming.documents, *changes), drift
+
+
+def _load_news(
+    connection: duckdb.DuckDBPyConnection,
+    incoming: IncomingTable,
+    moment: Moment,
+    collection: Collection,
+    *,
+    next_snapshot: tuple[int, int] | None,
+) -> tuple[TableCoverage, list[DriftCount]]:
+    """Turn the documents that an earlier export did not hold like this into revisions; the others are in force.
+
+    raises  BaseOutdatedError when the store does not hold the others, or the documents cannot be loaded
+    """
+    kind = revision_table(incoming.table.component, incoming.table.name)
+    place = _place(incoming.table, moment)
+    before = _count(connection, f"select count(*) from ({_in_force(kind)})", place)
+    if before != incoming.base_documents:
+        raise BaseOutdatedError
+    try:
+        fingerprints = [f for f in collection.fingerprints if f.table == incoming.table.name]
+        load_incoming(connection, incoming, kind, fingerprints, collection.keep_text)
+    except SourceInvalid:
+        raise BaseOutdatedError from None  # its lines have other numbers in the spool
+    connection.execute("create or replace temp table asked as select id from incoming")
+    known = _count(
+        connection, f"select count(*) from ({_in_force(kind)}) as f where f.id in (select id from incoming)", place
+    )
+    spooled = _count(connection, "select count(*) from incoming", {})
+    if before + spooled - known != incoming.documents:  # documents are gone, and only from where the spool is
+        _ask_for_gaps(connection, kind, incoming, place)
+    changes = append_differences(connection, incoming.table, moment, next_snapshot=next_snapshot, among="asked")
+    if before + changes.added - changes.removed != incoming.documents:
+        raise BaseOutdatedError
+    drift = _unknown_statuses_in_force(connection, incoming.table, kind, place)
+    return TableCoverage(incoming.table, "collected", incoming.documents, *changes), drift
+
+
+def _ask_for_gaps(
+    connection: duckdb.DuckDBPyConnection, kind: RevisionTable, incoming: IncomingTable, place: dict[str, object]
+) -> None:
+    """Add to the temporary table `asked` every document in force in a gap."""
+    assert incoming.gaps is not None
+    connection.execute(
+        f"""insert into asked
+        select f.id
+        from ({_in_force(kind)}) as f
+        asof join (select unnest($after) as after_id, unnest($before) as before_id) as g on f.id > g.after_id
+        where (g.before_id is null or f.id < g.before_id) and f.id not in (select id from incoming)""",
+        place | {"after": [g.after for g in incoming.gaps], "before": [g.before for g in incoming.gaps]},
+    )
+
+
+def _unknown_statuses_in_force(
+    connection: duckdb.DuckDBPyConnection, table: TableRef, kind: RevisionTable, place: dict[str, object]
+) -> list[DriftCount]:
+    if not kind.statuses:
+        return []
+    connection.execute(f"create or replace temp table in_force as {_in_force(kind, 'status')}", place)
+    drift = unknown_statuses(connection, table, kind, "in_force")
+    connection.execute("drop table in_force")
+    return drift
+
+
+def _in_force(kind: RevisionTable, column: str = "id") -> str:
+    """Return a SELECT of one column of the documents of a table in force at a time; parameters as `_place`."""
+    return f"""select r.{column} from {kind.name} as r
+        where r.deployment_no = $deployment_no and r.component = $component and r.table_name = $table_name
+            and r.revision_ns <= $as_of_ns and not r.deleted and r.revision_no not in (
+                select e.revision_no from revision_end as e where e.valid_to_ns <= $as_of_ns)"""
+
+
+def _count(connection: duckdb.DuckDBPyConnection, query: str, params: dict[str, object]) -> int:
+    row = connection.execute(query, params or None).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def is_known(connection: duckdb.DuckDBPyConnection, kind: RevisionTable, table: TableRef, moment: Moment) -> bool:

@@ -18,8 +18,15 @@ from analyzer.errors import StoreError
 from analyzer.model import DriftCount, TableCoverage, TableRef, TextFingerprint
 from analyzer.store import catalog
 from analyzer.store.columns import REVISION_TABLES, RevisionTable, revision_table
-from analyzer.store.incoming import IncomingTable, explaining, select_incoming, stored_columns, unknown_statuses
-from analyzer.store.ingest import Moment, append_differences, append_rows, is_known
+from analyzer.store.incoming import (
+    IncomingTable,
+    Moment,
+    explaining,
+    select_incoming,
+    stored_columns,
+    unknown_statuses,
+)
+from analyzer.store.ingest import append_differences, append_rows, is_known
 
 REPLACED = "the table was emptied or replaced as a whole since the snapshot before"
 

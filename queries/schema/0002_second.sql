@@ -31,3 +31,19 @@ create table remembered_artifact (
     judged_at_ms double,
     since_ms double,
 );
+
+-- What the newest export of a table held, stretch by stretch, so that the next one is read only where it differs.
+-- Derived, and good for nothing but speed: a row may be deleted at any time, and a document's ids leave with it.
+create table export_stretch (
+    deployment_no integer not null,
+    component varchar not null,
+    table_name varchar not null,
+    snapshot_no integer not null,
+    as_of_ns bigint not null,
+    digest varchar not null,
+    first_id varchar not null,
+    last_id varchar not null,
+    document_count bigint not null,
+    newest_creation_ms double,
+    drift_json varchar not null,
+);
