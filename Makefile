@@ -87,9 +87,10 @@ lock:  ## resolve pyproject.toml into requirements/*.txt; `make lock UPGRADE=--u
 	.venv-lock/bin/python -m pip --disable-pip-version-check --quiet install uv
 	.venv-lock/bin/uv pip compile pyproject.toml $(LOCK) --output-file requirements/run.txt
 	.venv-lock/bin/uv pip compile pyproject.toml --extra dev --constraint requirements/run.txt $(LOCK) --output-file requirements/dev.txt
+	.venv-lock/bin/uv pip compile pyproject.toml --extra spark --constraint requirements/dev.txt $(LOCK) --output-file requirements/spark.txt
 	.venv-lock/bin/uv pip compile pyproject.toml --extra tools --constraint requirements/dev.txt $(LOCK) --output-file requirements/tools.txt
 
 LOCK = --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
 
 clean:  ## remove what the targets made, the environment included; data/*.duckdb stays
-	rm -rf $(VENV) .venv-lock $(TOOLS) fuzz-crashes build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache mutants
+	rm -rf $(VENV) .venv-lock .venv-spark $(TOOLS) fuzz-crashes build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache mutants

@@ -12,6 +12,7 @@ AnalyzerError                      exit 3, str(e) is one sentence of fact, e.hin
 │     ├─ AccessDenied    exit 3    the key is missing, wrong or too weak; .permission names what it lacks
 │     ├─ NotOffered      exit 3    this server or this plan does not have it: there may be another way
 │     └─ CursorExpired   exit 3    what was read before cannot be continued: start over
+├─ EngineError           exit 3    the distributed engine does not start, or failed at its work
 ├─ StoreError            exit 3    locked, newer schema, missing file or snapshot
 ├─ QueryError            exit 2    names queries/…
 ├─ NoData                exit 5    nothing to judge
@@ -107,6 +108,10 @@ class NotOffered(ServerRefused):
 
 class CursorExpired(ServerRefused):
     """Reading cannot go on where it stopped; everything must be read from the start."""
+
+
+class EngineError(AnalyzerError):
+    """The distributed engine does not start, or failed at its work."""
 
 
 class StoreError(AnalyzerError):

@@ -231,3 +231,11 @@ class Finding:
     id: str  # stable, e.g. "reported-differs"
     text: str  # one sentence
     details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of a query with the names of their columns, in the query's own order."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]

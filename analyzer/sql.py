@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from analyzer.errors import QueryError
 
@@ -36,6 +38,28 @@ class Query:
     params: tuple[Named, ...]
     returns: tuple[Named, ...]
     reads: tuple[str, ...]
+
+    def check(self, params: Mapping[str, Any]) -> None:
+        """Refuse parameters that are not exactly the query's.
+
+        raises  QueryError naming both
+        """
+        wanted = {param.name for param in self.params}
+        if wanted != set(params):
+            raise QueryError(
+                f"query {self.name} takes {', '.join(sorted(wanted)) or 'no parameters'}, "
+                f"got {', '.join(sorted(params)) or 'none'}",
+                hint=f"`analyzer query {self.name} --help` describes them",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A temporary table that a query fills before others read it."""
+
+    table: str
+    query: str
+    params: Mapping[str, Any]
 
 
 def folder() -> Path:

@@ -17,7 +17,20 @@ from analyzer import cli
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "analyzer"
-HEAVY = ("pandas", "matplotlib", "scipy", "httpx", "duckdb", "numpy", "orjson", "rich", "jinja2", "stamina")
+HEAVY = (
+    "pandas",
+    "matplotlib",
+    "scipy",
+    "httpx",
+    "duckdb",
+    "numpy",
+    "orjson",
+    "rich",
+    "jinja2",
+    "stamina",
+    "pyspark",
+    "sqlglot",
+)
 NETWORK = ("httpx", "socket", "http.client", "requests")
 
 # What a command may load to do its work; asking for its help may load none of it.
@@ -27,6 +40,9 @@ DOORS = {
     **dict.fromkeys(NETWORK, ("analyzer/convex/wire.py",)),
     "urllib.request": ("analyzer/convex/urls.py",),  # knows which hosts the user's no_proxy means; opens nothing
     "filelock": ("analyzer/store/",),
+    "pyspark": ("analyzer/spark/session.py",),
+    "py4j": ("analyzer/spark/session.py",),
+    "sqlglot": ("analyzer/spark/dialect.py", "analyzer/spark/mending.py"),
     "time": ("analyzer/clock.py",),
 }
 READS_OF_THE_CLOCK = {"now", "utcnow", "today"}

@@ -11,11 +11,13 @@ import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from analyzer.model import ROOT, Tier
 from analyzer.predicate import leaves
 from analyzer.rules import STRUCTURAL, InternalLists, Rule, RuleSet, StructuralRule, fingerprints, rules_hash
 from analyzer.rules.checks import in_order
+from analyzer.sql import Derived
 from analyzer.store import Frame
 from analyzer.store.predicates import reads_reduced_text
 
@@ -67,7 +69,8 @@ def find(frame: Frame, rules: RuleSet, internal: InternalLists = NO_LISTS, *, or
     if not frame.recall(search_hash(frame, rules), orphans=orphans):
         prepare(frame, rules, internal, orphans=orphans)
     elif internal != NO_LISTS:
-        _list_internal(frame, rules, internal, [mark.id for mark in frame.marks() if mark.verdict == "real"])
+        step = following(frame, rules, internal)[-1]
+        frame.materialise(step.table, step.query, **step.params)
 
 
 def search_hash(frame: Frame, rules: RuleSet) -> str:
@@ -83,32 +86,21 @@ def prepare(frame: Frame, rules: RuleSet, internal: InternalLists = NO_LISTS, *,
     internal_document  component, table_name, id
     orphans            also documents whose task is gone and of which nothing else is known; reads every reference
     """
+    gather(frame, rules)
+    for step in following(frame, rules, internal, orphans=orphans):
+        frame.materialise(step.table, step.query, **step.params)
+
+
+def gather(frame: Frame, rules: RuleSet) -> None:
+    """Make the temporary table `rule_evidence`: what marks and rules select by themselves."""
     marks = frame.marks()
-    real_ids = [mark.id for mark in marks if mark.verdict == "real"]
     frame.materialise("gone_users", "artifacts/gone_users")
     frame.materialise("gone_tasks", "artifacts/gone_tasks")
     test_ids = [mark.id for mark in marks if mark.verdict == "test"]
     frame.materialise(EVIDENCE, "artifacts/marked_evidence", test_ids=test_ids)
+    real_ids = [mark.id for mark in marks if mark.verdict == "real"]
     for rule in in_order(rules):
         _apply(frame, rule, real_ids)
-    _follow(frame, rules, real_ids, orphans=orphans and _tasks_are_known(frame))
-    order: list[Rule | StructuralRule] = [*STRUCTURAL[:1], *rules.rules, *STRUCTURAL[1:]]
-    frame.materialise("artifact", "artifacts/artifact", rules=[r.id for r in order], reasons=[r.reason for r in order])
-    _list_internal(frame, rules, internal, real_ids)
-
-
-def _list_internal(frame: Frame, rules: RuleSet, internal: InternalLists, real_ids: Sequence[str]) -> None:
-    frame.materialise(
-        "internal_document",
-        "artifacts/internal_document",
-        emails=[email.lower() for email in internal.emails],
-        users=list(internal.users),
-        names=[name.lower() for name in internal.users],
-        repos=[repo.lower() for repo in internal.repos],
-        task_tables=list(rules.owned_by("tasks")),
-        message_tables=list(rules.owned_by("chatMessages")),
-        real_ids=list(real_ids),
-    )
 
 
 def _apply(frame: Frame, rule: Rule, real_ids: Sequence[str]) -> None:
@@ -131,14 +123,39 @@ def _apply(frame: Frame, rule: Rule, real_ids: Sequence[str]) -> None:
                 keep(is_gone=True)
 
 
-def _follow(frame: Frame, rules: RuleSet, real_ids: Sequence[str], *, orphans: bool) -> None:
-    """Follow the edges down: users, their tasks, what belongs to those, what belongs to their messages."""
-    real = list(real_ids)
+def following(
+    frame: Frame, rules: RuleSet, internal: InternalLists = NO_LISTS, *, orphans: bool = False
+) -> tuple[Derived, ...]:
+    """Return what follows from `rule_evidence` as tables to fill, in this order, up to those that `prepare` makes.
+
+    Down the edges: users, their tasks, what belongs to those, what belongs to their messages.
+    """
+    real: list[str] = [mark.id for mark in frame.marks() if mark.verdict == "real"]
     by_task, by_message = list(rules.owned_by("tasks")), list(rules.owned_by("chatMessages"))
-    frame.materialise("task_evidence", "artifacts/task_evidence", real_ids=real)
-    frame.materialise("owned_evidence", "artifacts/owned_evidence", tables=by_task, real_ids=real)
-    frame.materialise("orphan_evidence", "artifacts/orphan_evidence", wanted=orphans, tables=by_task, real_ids=real)
-    frame.materialise("message_evidence", "artifacts/message_evidence", tables=by_message, real_ids=real)
+    order: list[Rule | StructuralRule] = [*STRUCTURAL[:1], *rules.rules, *STRUCTURAL[1:]]
+    steps: list[tuple[str, dict[str, Any]]] = [
+        ("task_evidence", {"real_ids": real}),
+        ("owned_evidence", {"tables": by_task, "real_ids": real}),
+        (
+            "orphan_evidence",
+            {"wanted": orphans and _tasks_are_known(frame), "tables": by_task, "real_ids": real},
+        ),
+        ("message_evidence", {"tables": by_message, "real_ids": real}),
+        ("artifact", {"rules": [r.id for r in order], "reasons": [r.reason for r in order]}),
+        (
+            "internal_document",
+            {
+                "emails": [email.lower() for email in internal.emails],
+                "users": list(internal.users),
+                "names": [name.lower() for name in internal.users],
+                "repos": [repo.lower() for repo in internal.repos],
+                "task_tables": by_task,
+                "message_tables": by_message,
+                "real_ids": real,
+            },
+        ),
+    ]
+    return tuple(Derived(table, f"artifacts/{table}", params) for table, params in steps)
 
 
 def list_artifacts(frame: Frame, tiers: Sequence[Tier] = TIERS, *, limit: int | None = None) -> tuple[Artifact, ...]:

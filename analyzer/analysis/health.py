@@ -211,16 +211,19 @@ def leave_out(frame: Frame, filter_name: FilterName, *, internal: bool = True) -
 
     internal  whether to leave out documents of listed people and repositories too, as every filter but `none` does
     """
-    tiers = FILTER_TIERS[filter_name]
-    if filter_name is FilterName.NAME or not frame.leave_out_recalled(tiers):
-        frame.materialise(
-            "left_out",
-            "health/left_out",
-            tiers=[tier.value for tier in tiers],
-            by_name=filter_name is FilterName.NAME,
-            internal=internal and filter_name is not FilterName.NONE,
-        )
+    if filter_name is FilterName.NAME or not frame.leave_out_recalled(FILTER_TIERS[filter_name]):
+        values = left_out_params(filter_name) | ({} if internal else {"internal": False})
+        frame.materialise("left_out", "health/left_out", **values)
     return dict(frame.rows("health/excluded"))
+
+
+def left_out_params(filter_name: FilterName) -> dict[str, Any]:
+    """Return the parameters by which the query health/left_out is a filter."""
+    return {
+        "tiers": [tier.value for tier in FILTER_TIERS[filter_name]],
+        "by_name": filter_name is FilterName.NAME,
+        "internal": filter_name is not FilterName.NONE,
+    }
 
 
 def tally(rows: Sequence[tuple[Any, ...]]) -> Counts:

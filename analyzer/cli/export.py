@@ -15,15 +15,23 @@ from analyzer.units import count, visible
 @click.command()
 @options.settings("db", "deployment", "wait")
 @options.snapshot
+@options.at
 @click.option(
     "--parquet", "folder", type=click.Path(path_type=Path, file_okay=False), required=True, help="A new folder."
 )
-def export(settings: Settings, snapshot: str | None, folder: Path) -> int:
-    """Write the documents of a snapshot to Parquet, a folder per table and day. Texts are not in it."""
+def export(settings: Settings, snapshot: str | None, at_ms: int | None, folder: Path) -> int:
+    """Write a snapshot to Parquet for `analyzer query --engine spark`: a folder per table, and per day in it.
+
+    It holds every revision up to the snapshot, those in force at the clock apart, and what the rules select. Free text
+    is in it only where the store keeps it.
+    """
+    from analyzer.cli.query_params import judging
+    from analyzer.flows import querying
     from analyzer.store import Store
 
     with Store.read(settings.store, wait_s=settings.wait_s) as store:
-        written = store.frame(store.snapshot(snapshot, settings.deployment)).write_parquet(folder)
-    for view, documents in written.items():
-        output.write(f"{count(documents, 'document')}  {visible(str(folder / view))}")
+        frame = store.frame(store.snapshot(snapshot, settings.deployment), at_ms)
+        manifest = querying.export(frame, folder, judging(settings))
+    for name, table in manifest.tables.items():
+        output.write(f"{count(table.row_count, 'row')}  {visible(str(folder / name))}")
     return EXIT_OK

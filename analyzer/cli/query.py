@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer.cli import options, output
+from analyzer.cli import options, output, query_params
 from analyzer.config import Settings
 from analyzer.errors import EXIT_OK, UsageError
-from analyzer.model import FILTER_TIERS, FilterName
+from analyzer.model import Table
 from analyzer.units import NOTHING, count, truncated, visible
 
 if TYPE_CHECKING:
-    from analyzer.sql import Named, Query
-    from analyzer.store import Frame
-    from analyzer.store.tables import Table
+    from analyzer.sql import Query
 
-MADE = re.compile(r"artifact|internal_document|left_out|gone_(users|tasks)|\w+_evidence|rule_match")  # by `_prepare`
 MAX_CELL = 120  # columns of a terminal
 
 
@@ -55,145 +55,148 @@ class QueryCommand(click.Command):
     "-o", "--output", "path", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write to a file."
 )
 @options.output_format("table", "csv", "json", "parquet")
-def query(
-    settings: Settings,
-    *,
-    name: str | None,
-    snapshot: str | None,
-    at_ms: int | None,
-    given: Sequence[str],
-    own_sql: str | None,
-    path: Path | None,
-    fmt: str,
-) -> int:
+@click.option(
+    "--engine", type=click.Choice(["duckdb", "spark"]), default="duckdb", show_default=True, help="What runs the query."
+)
+@click.option(
+    "--parquet", "exported", metavar="DIR", help="For spark: what `analyzer export` wrote. Default: exports the store."
+)
+@click.option("--master", metavar="URL", help="For spark: where it runs. Default: local[*], this machine.")
+def query(settings: Settings, *, name: str | None, **given: Any) -> int:
     """Run a named query over a snapshot, or list them. `analyzer query NAME --help` describes one.
 
     Parameters that health has too (window_ms, stuck_ms, tiers, by_name, internal) follow --policy and --filter unless
     given. --sql runs without access to files, the network or settings.
     """
-    parquet = path if fmt == "parquet" else None
-    if fmt == "parquet" and path is None:
-        raise UsageError("--format parquet needs a file", hint="name it with -o FILE.parquet")
-    if own_sql is not None and (name or given):
-        raise UsageError("--sql goes with neither a name nor --param", hint="write the values into the SQL")
-    if own_sql is None and name is None:
-        table: Table | None = _listing()
+    asked = Asked(name, **given)
+    asked.check()
+    if asked.engine == "spark":
+        table: Table | None = _on_spark(settings, asked)
+    elif asked.own_sql is None and name is None:
+        table = _listing()
     else:
-        from analyzer.store import Store
-
-        with Store.read(settings.store, wait_s=settings.wait_s) as store:
-            frame = store.frame(store.snapshot(snapshot, settings.deployment), at_ms)
-            if own_sql is not None:
-                _prepare(frame, settings, set(re.findall(r"\w+", own_sql)))
-                table = frame.user_sql(own_sql, parquet=parquet)
-            else:
-                assert name is not None
-                table = _named(frame, settings, name, given, parquet)
-    if parquet is None and table is not None:
-        _show(table, fmt, path)
+        table = _on_duckdb(settings, asked)
+    if table is not None:
+        _show(table, asked.fmt, asked.path)
     return EXIT_OK
 
 
-def _named(frame: Frame, settings: Settings, name: str, given: Sequence[str], parquet: Path | None) -> Table | None:
-    from analyzer import sql
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The flags of one call."""
 
-    query = sql.load(name)
-    params = _params(query, given, settings)
-    _prepare(frame, settings, set(query.reads))
-    if parquet is None:
-        return frame.table(name, **params)
-    frame.save_parquet(parquet, name, **params)
-    return None
+    name: str | None
+    snapshot: str | None
+    at_ms: int | None
+    given: Sequence[str]
+    own_sql: str | None
+    path: Path | None
+    fmt: str
+    engine: str
+    exported: str | None
+    master: str | None
 
+    def check(self) -> None:
+        """Refuse flags that do not go together.
 
-def _prepare(frame: Frame, settings: Settings, words: set[str]) -> None:
-    """Make the temporary tables that a query reads, as far as they are those of artifacts and of the filter."""
-    if not any(MADE.fullmatch(word) for word in words):
-        return
-    from analyzer import rules
-    from analyzer.analysis import artifacts, health
-
-    lists = rules.InternalLists(settings.tests.emails, settings.tests.users, settings.tests.repos)
-    artifacts.prepare(frame, rules.load_all(settings.rule_files), lists, orphans=True)
-    if "left_out" in words:
-        health.leave_out(frame, settings.health.filter)
-
-
-def _params(query: Query, given: Sequence[str], settings: Settings) -> dict[str, Any]:
-    """Return the values of a query's parameters: those given, and what follows from policy and filter.
-
-    raises  UsageError for a parameter that is missing, unknown or of another type
-    """
-    known = {param.name: param for param in query.params}
-    found = {key: value for key, value in _usual(settings).items() if key in known}
-    for word in given:
-        key, equals, text = word.partition("=")
-        if not equals or key not in known:
-            valid = ", ".join(known) or "none"
+        raises  UsageError
+        """
+        if self.fmt == "parquet" and self.path is None:
+            raise UsageError("--format parquet needs a file", hint="name it with -o FILE.parquet")
+        if self.own_sql is not None and (self.name or self.given):
+            raise UsageError("--sql goes with neither a name nor --param", hint="write the values into the SQL")
+        if self.engine == "duckdb":
+            if self.exported or self.master:
+                raise UsageError("--parquet and --master go with --engine spark", hint="add --engine spark")
+            return
+        if self.name is None:
             raise UsageError(
-                f"--param {visible(word)} is none of {query.name}'s", hint=f"as NAME=VALUE; valid: {valid}"
+                "--engine spark runs named queries alone", hint="`analyzer query` lists them, and which run on Spark"
             )
-        found[key] = _parsed(known[key], text)
-    missing = [f"--param {p.name}=… ({p.type}: {p.meaning})" for p in query.params if p.name not in found]
-    if missing:
-        raise UsageError(f"{query.name} needs {missing[0]}", hint=f"`analyzer query {query.name} --help` describes it")
-    return found
+        if self.fmt == "parquet":
+            raise UsageError("--engine spark writes no Parquet file", hint="choose table, csv or json")
+        if self.exported and (self.snapshot or self.at_ms is not None):
+            raise UsageError(
+                "--snapshot and --at were settled when the folder was exported", hint="give them to `analyzer export`"
+            )
 
 
-def _usual(settings: Settings) -> dict[str, Any]:
-    """Return the values that health itself would use."""
-    from analyzer.analysis import policy as policies
+def _on_duckdb(settings: Settings, asked: Asked) -> Table | None:
+    """Run a query on the store; returns no table where its rows went to a Parquet file."""
+    from analyzer import sql
+    from analyzer.flows import querying
+    from analyzer.store import Store
 
-    policy = policies.find(settings.health.policy, settings.policies)
-    name = settings.health.filter
-    return {
-        "window_ms": policy.window_ms,
-        "stuck_ms": policies.STUCK_MS,
-        "percent": policies.RESPONSE_PERCENT,
-        "tiers": [tier.value for tier in FILTER_TIERS[name]],
-        "by_name": name is FilterName.NAME,
-        "internal": name is not FilterName.NONE,
-    }
+    how = query_params.judging(settings)
+    parquet = asked.path if asked.fmt == "parquet" else None
+    with Store.read(settings.store, wait_s=settings.wait_s) as store:
+        frame = store.frame(store.snapshot(asked.snapshot, settings.deployment), asked.at_ms)
+        if asked.own_sql is not None:
+            querying.prepare(frame, how, set(re.findall(r"\w+", asked.own_sql)))
+            found = frame.user_sql(asked.own_sql, parquet=parquet)
+            return None if parquet else found
+        assert asked.name is not None
+        values = query_params.read(asked.name, querying.params(asked.name), asked.given, how.usual())
+        querying.prepare(frame, how, {word for query in querying.chain(asked.name) for word in query.reads})
+        querying.fill(frame, asked.name, values)
+        own = querying.own(sql.load(asked.name), values)
+        if parquet is None:
+            return frame.table(asked.name, **own)
+        frame.save_parquet(parquet, asked.name, **own)
+        return None
 
 
-def _parsed(param: Named, text: str) -> Any:
-    """Read a value as its header's type wants it; items of a list stand between commas."""
-    if param.type.endswith("[]"):
-        return [_scalar(param, param.type[:-2], item) for item in text.split(",")] if text else []
-    return _scalar(param, param.type, text)
+def _on_spark(settings: Settings, asked: Asked) -> Table:
+    """Run a query on Spark: over a folder that was exported before, or over what the store is exported to now."""
+    from analyzer import spark
+    from analyzer.flows import querying
+    from analyzer.store import Store
 
-
-def _scalar(param: Named, type_: str, text: str) -> Any:
-    try:
-        if type_ == "BOOLEAN":
-            return {"true": True, "false": False}[text.lower()]
-        if type_ in ("BIGINT", "INTEGER"):
-            return int(text)
-        return float(text) if type_ == "DOUBLE" else text
-    except (ValueError, KeyError):
-        raise UsageError(
-            f"--param {param.name}={visible(text)} is no {type_}", hint=f"{param.name}: {param.meaning}"
-        ) from None
+    assert asked.name is not None
+    how, master = query_params.judging(settings), asked.master or spark.LOCAL_MASTER
+    values = query_params.read(asked.name, querying.params(asked.name), asked.given, how.usual())
+    spark.check(asked.name, master)
+    with contextlib.ExitStack() as stack:
+        folder = asked.exported
+        if folder is None:
+            if not spark.is_local(master):
+                raise UsageError(
+                    f"--master {visible(master)} reads no temporary folder of this machine",
+                    hint="`analyzer export --parquet DIR` where its workers can read, then add --parquet DIR here",
+                )
+            folder = str(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="analyzer-"))) / "export")
+            with Store.read(settings.store, wait_s=settings.wait_s) as store:
+                frame = store.frame(store.snapshot(asked.snapshot, settings.deployment), asked.at_ms)
+                querying.export(frame, Path(folder), how)
+        return querying.run(stack.enter_context(spark.opened(folder, master)), asked.name, values)
 
 
 # ---- output ----------------------------------------------------------------------------------------------------
 
 
 def _listing() -> Table:
-    from analyzer import sql
-    from analyzer.store.tables import Table
+    from analyzer import exported, sql
 
-    return Table(("query", "meaning"), [(name, sql.load(name).title) for name in sql.names()])
+    queries = [sql.load(name) for name in sql.names()]
+    return Table(
+        ("query", "spark", "meaning"),
+        [(query.name, "no" if exported.why_not(query) else "yes", query.title) for query in queries],
+    )
 
 
 def _describe(query: Query, formatter: click.HelpFormatter) -> None:
-    """Write a query's header for reading: meaning, grain, parameters, columns."""
+    """Write a query's header for reading: meaning, grain, parameters, columns, engines."""
+    from analyzer import exported
+    from analyzer.flows import querying
+
     formatter.write_usage(f"analyzer query {query.name}", "[OPTIONS]")
     formatter.write_paragraph()
+    why = exported.why_not(query)
     with formatter.indentation():
         formatter.write_text(query.title)
         formatter.write_text(f"Gives {query.grain}. Reads {', '.join(query.reads)}.")
-    for title, described in (("Parameters", query.params), ("Columns", query.returns)):
+        formatter.write_text(f"Not on Spark: {why}." if why else "Runs on Spark as well: --engine spark.")
+    for title, described in (("Parameters", querying.params(query.name)), ("Columns", query.returns)):
         if described:
             with formatter.section(title):
                 formatter.write_dl([(f"{item.name} {item.type}", item.meaning or "as stored") for item in described])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +10,12 @@ import duckdb
 
 from analyzer import sql
 from analyzer.errors import QueryError
-from analyzer.model import Mark, Snapshot, Tier
+from analyzer.exported import ExportedTable, Manifest
+from analyzer.model import Mark, Snapshot, Table, Tier
 from analyzer.predicate import Leaf, Predicate
 from analyzer.store import marks, predicates, remembered, tables
 from analyzer.store.columns import REVISION_TABLES
+from analyzer.store.connection import SCHEMA_VERSION
 from analyzer.store.export import write_parquet
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class Frame:
         columns = [column[0] for column in result.description or ()]
         return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
 
-    def table(self, name: str, **params: Any) -> tables.Table:
+    def table(self, name: str, **params: Any) -> Table:
         """Run a named query; returns its rows with the names of their columns."""
         return tables.fetch(self._run(name, params))
 
@@ -70,13 +72,13 @@ class Frame:
         raises  QueryError as `rows`; StoreError when the file cannot be written
         """
         query = sql.load(name)
-        self._check(query, params)
+        query.check(params)
         try:
             tables.write_parquet(self._connection, path, query.text, params)
         except duckdb.Error as error:
             raise QueryError(f"query {name} failed: {error}") from error
 
-    def user_sql(self, query: str, *, parquet: Path | None = None) -> tables.Table:
+    def user_sql(self, query: str, *, parquet: Path | None = None) -> Table:
         """Run one SELECT that a user wrote, without access to files, the network or settings.
 
         The connection stays confined: run nothing else in it that needs them.
@@ -89,7 +91,7 @@ class Frame:
         try:
             if parquet is not None:
                 tables.write_parquet(self._connection, parquet, text, {})
-                return tables.Table((), [])
+                return Table((), [])
             return tables.fetch(self._connection.execute(text))
         except duckdb.Error as error:
             hint = "write such a column as x::timestamp" if "pytz" in str(error) else ""  # times with a zone
@@ -102,7 +104,7 @@ class Frame:
     def materialise(self, table: str, name: str, **params: Any) -> int:
         """Keep a query's rows in a temporary table that later queries of this frame read; returns their number."""
         query = sql.load(name)
-        self._check(query, params)
+        query.check(params)
         return self._keep(table, f"query {name}", query.text, params)
 
     def materialise_matches(
@@ -190,37 +192,38 @@ class Frame:
         assert row is not None
         return int(row[0])
 
-    def write_parquet(self, folder: Path) -> dict[str, int]:
-        """Write every staging view to Parquet files; returns documents by view."""
-        return write_parquet(self._connection, folder)
+    def export(self, folder: Path, derived: Sequence[sql.Derived], rules_hash: str) -> Manifest:
+        """Write a frame whose `rule_evidence` is made to a new folder of Parquet files, for other engines.
+
+        derived  what fills the tables that follow from `rule_evidence`
+        raises   StoreError when the folder is there and not empty, or cannot be written
+        """
+
+        def described(tables: Mapping[str, ExportedTable]) -> Manifest:
+            name, label = self.snapshot.deployment.name, self.snapshot.label
+            return Manifest(
+                name, self.snapshot.id, label, self._variables, rules_hash, tuple(derived), tables, SCHEMA_VERSION
+            )
+
+        return write_parquet(self._connection, folder, described)
 
     def _run(self, name: str, params: dict[str, Any]) -> duckdb.DuckDBPyConnection:
         query = sql.load(name)
-        self._check(query, params)
+        query.check(params)
         try:
             return self._connection.execute(query.text, params or None)
         except duckdb.Error as error:
             raise QueryError(f"query {name} failed: {error}") from error
 
-    @staticmethod
-    def _check(query: sql.Query, params: dict[str, Any]) -> None:
-        wanted = {param.name for param in query.params}
-        if wanted != set(params):
-            raise QueryError(
-                f"query {query.name} takes {', '.join(sorted(wanted)) or 'no parameters'}, "
-                f"got {', '.join(sorted(params)) or 'none'}",
-                hint=f"`analyzer query {query.name} --help` describes them",
-            )
-
     def _prepare(self, deployment_no: int) -> None:
         at_ns = (self.at_ms + 1) * NS_PER_MS - 1  # the whole millisecond belongs to the clock
-        variables = {
+        self._variables = {
             "deployment_no": deployment_no,
             "as_of_ns": self.snapshot.as_of_ns,
             "at_ms": self.at_ms,
             "valid_at_ns": min(at_ns, self.snapshot.as_of_ns),
         }
-        for name, value in variables.items():
+        for name, value in self._variables.items():
             self._connection.execute(f"set variable {name} = {int(value)}::bigint")
         is_any_hidden = self._keep("frame_hidden", "frame_hidden", sql.load_text("staging/frame_hidden"), {}) > 0
         for table in REVISION_TABLES.values():

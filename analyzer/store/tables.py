@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from analyzer.errors import QueryError, StoreError
+from analyzer.model import Table
 from analyzer.units import visible
 
 MAX_MESSAGE = 300  # characters of DuckDB's explanation that are shown
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows with the names of their columns, in the query's own order."""
-
-    columns: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
 
 
 def fetch(result: duckdb.DuckDBPyConnection) -> Table:

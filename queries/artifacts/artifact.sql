@@ -44,7 +44,7 @@ named as (
         $reasons[d.best % 1000] as reason,
         nullif(d.via, '') as via,
         case
-            when len(d.found) = 1 then [$rules[d.best % 1000]]
+            when array_length(d.found) = 1 then [$rules[d.best % 1000]]
             else list_transform(d.found, lambda f: $rules[f % 1000])
         end as rules,
     from document as d
@@ -55,7 +55,7 @@ select
     n.id,
     ['certain', 'likely', 'suspect', 'orphan'][n.tier_rank + 1] as tier,
     case
-        when len(n.rules) = 1 then n.rules
+        when array_length(n.rules) = 1 then n.rules
         else list_filter(n.rules, lambda rule, i: list_position(n.rules, rule) = i)
     end as rules,
     n.reason,

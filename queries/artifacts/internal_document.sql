@@ -77,4 +77,4 @@ select distinct
     d.id,
 from document as d
 where not list_contains($real_ids, d.id)
-order by d.table_name, d.id
+order by table_name, id

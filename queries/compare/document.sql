@@ -100,7 +100,7 @@ select
     s.model,
     s.workflow_type,
     case when k.id is null then 'gone' when k.is_scratchpad then 'scratchpad' else 'repository' end as task_class,
-    len(list_filter($flip_ms, lambda x: x <= s.judged_at_ms)) as flag_period,
+    array_length(list_filter($flip_ms, lambda x: x <= s.judged_at_ms)) as flag_period,
     s.is_known,
     s.is_in_flight and s.judged_at_ms >= getvariable('at_ms') - $running_ms as is_running,
     s.is_failed,

@@ -44,7 +44,8 @@ def test_the_list_names_every_query_with_its_meaning_and_needs_no_store() -> Non
     for name in sql.names():
         assert f"{name} " in result.stdout
     rows = json.loads(run("--format", "json").stdout)["rows"]
-    assert {"query": "health/counts", "meaning": sql.load("health/counts").title} in rows
+    assert {"query": "health/counts", "spark": "yes", "meaning": sql.load("health/counts").title} in rows
+    assert {row["query"] for row in rows if row["spark"] == "no"} >= {"purge/documents", "functions/calls"}
 
 
 def test_help_of_a_query_describes_its_parameters_and_columns_without_a_store() -> None:
@@ -70,6 +71,16 @@ def test_a_named_query_takes_windows_and_filter_from_the_settings_unless_given(p
     assert run("health/counts", "-p", "window_ms=1", "-p", "stuck_ms=1", "--format", "csv", path=path).stdout == (
         "table_name,measure,status,document_count\n"
     )
+
+
+def test_a_query_brings_the_tables_it_reads_and_takes_the_parameters_of_those_that_fill_them(path: Path) -> None:
+    window = {"base_from_ms": 0, "base_to_ms": 1, "after_from_ms": 1, "after_to_ms": NOW_MS}
+    params = [word for name, value in window.items() for word in ("-p", f"{name}={value}")]
+    result = run("compare/counts", *params, "--format", "csv", path=path)
+    assert result.exit_code == 0, result.output
+    assert "after,chatMessages,2,0,0,1,1" in result.stdout
+    assert "compare/counts needs --param base_from_ms=" in run("compare/counts", path=path).stderr
+    assert "base_from_ms BIGINT" in run("compare/counts", "--help").stdout
 
 
 def test_a_named_query_sees_the_documents_at_the_clock(path: Path) -> None:
@@ -172,6 +183,15 @@ def test_sql_of_ones_own_cannot_write_nor_leave_the_store(query: str, words: str
         (["health/counts", "-p", "window_ms=1h"], "window_ms=1h is no BIGINT"),
         (["artifacts/tiers", "--format", "parquet"], "--format parquet needs a file"),
         (["artifacts/tiers", "--sql", "select 1"], "--sql goes with neither a name nor --param"),
+        (["artifacts/tiers", "--master", "local[2]"], "go with --engine spark"),
+        (["--engine", "spark"], "--engine spark runs named queries alone"),
+        (["--engine", "spark", "--sql", "select 1"], "--engine spark runs named queries alone"),
+        (["artifacts/tiers", "--engine", "spark", "--format", "parquet", "-o", "x"], "writes no Parquet file"),
+        (["artifacts/tiers", "--engine", "spark", "--parquet", "x", "--at", "1"], "settled when the folder was"),
+        (["artifacts/tiers", "--engine", "spark", "--master", "mesos://x"], "mesos://x is no Spark master"),
+        (["artifacts/tiers", "--engine", "spark", "--master", "yarn"], "reads no temporary folder"),
+        (["purge/table_counts", "--engine", "spark"], "a purge is planned on the store itself"),
+        (["functions/spans", "--engine", "spark"], "an export does not hold observed_span"),
     ],
 )
 def test_what_is_wrong_is_said_with_what_is_valid(words: list[str], fact: str, path: Path) -> None:
