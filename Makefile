@@ -11,7 +11,7 @@ SEED ?= 1
 SECONDS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-live demo-purge test test-external fuzz audit sbom check format docs bench bench-large lock clean
+.PHONY: help demo demo-live demo-purge test test-external fuzz audit sbom check format docs bench bench-large lock spark clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -81,6 +81,14 @@ bench: $(VENV)/.installed  ## measure speed against physical floors and other to
 
 bench-large: $(VENV)/.installed  ## the same with 10 million messages; needs 20 GB of disk and 20 minutes
 	@SIZE=10m $(BIN)/python -m benchmarks
+
+.venv-spark/.locked: requirements/spark.txt
+	$(PYTHON) -m venv .venv-spark
+	.venv-spark/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement requirements/spark.txt
+	@touch $@
+
+spark: .venv-spark/.locked  ## run every query on DuckDB and on Spark, and print whether the rows are the same
+	@.venv-spark/bin/python -m tests.spark.compare
 
 lock:  ## resolve pyproject.toml into requirements/*.txt; `make lock UPGRADE=--upgrade` takes newer versions
 	$(PYTHON) -m venv .venv-lock

@@ -23,6 +23,7 @@ MADE_BY = {  # table -> the query that fills it, with what artifacts.prepare mak
     "left_out": "health/left_out",
     "compare_document": "compare/document",
     "every_artifact": "explain/every_artifact",
+    "function_latency": "compare/function_latency",
 }
 
 
@@ -56,6 +57,9 @@ class Judging:
             "running_ms": compare.RUNNING_MS,
             "percent": RESPONSE_PERCENT,
             "flip_ms": [],
+            "priced_models": [],
+            "input_prices": [],
+            "output_prices": [],
         } | health.left_out_params(self.filter)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from analyzer import sql
 from analyzer.errors import QueryError, StoreError
@@ -20,7 +20,7 @@ from analyzer.spark.session import LOCAL_MASTER, Session, is_local, not_installe
 if TYPE_CHECKING:
     from analyzer.spark.dialect import Translator
 
-__all__ = ["LOCAL_MASTER", "SparkFrame", "check", "is_local", "opened"]
+__all__ = ["LOCAL_MASTER", "SparkFrame", "check", "is_local", "opened", "started"]
 
 ON_DUCKDB = "leave --engine out: DuckDB runs every query"
 STAGING = ("stg_users", "stg_tasks", "stg_messages", "stg_traces", "stg_other")
@@ -49,11 +49,10 @@ def opened(folder: str, master: str = LOCAL_MASTER) -> Iterator[SparkFrame]:
     raises  StoreError when it holds no export of this version; UsageError when Spark is not installed;
             EngineError when it does not start or cannot read the folder
     """
-    is_url = "://" in folder
-    manifest = None if is_url else _local_manifest(Path(folder))
+    if "://" not in folder:
+        _local_manifest(Path(folder))  # before Java is started for nothing
     with started(master) as session:
-        place = folder if is_url else Path(folder).absolute().as_uri()
-        yield SparkFrame(session, manifest or read_manifest(session.manifest(place), place), place)
+        yield SparkFrame.over(session, folder)
 
 
 def _local_manifest(folder: Path) -> Manifest:
@@ -76,6 +75,13 @@ class SparkFrame:
         for name in STAGING:
             query = sql.parse(f"staging/{name}", sql.load_text(f"staging/{name}"))
             self._define(name, query, {}, where=IN_FORCE)
+
+    @classmethod
+    def over(cls, session: Session, folder: str) -> Self:
+        """Open a folder in a Spark that runs already; see `opened`."""
+        if "://" in folder:
+            return cls(session, read_manifest(session.manifest(folder), folder), folder)
+        return cls(session, _local_manifest(Path(folder)), Path(folder).absolute().as_uri())
 
     def table(self, name: str, **params: Any) -> Table:
         """Run a named query; returns its rows in the query's own order.

@@ -98,6 +98,11 @@ def _bracket(node: exp.Expr) -> exp.Expr:
     return _template(exp.Bracket, x=node.this, y=index)
 
 
+def _extract(node: exp.Expr) -> exp.Expr:
+    items, index = node.expressions
+    return _template(exp.Bracket, x=items, y=index)
+
+
 def _slice(node: exp.Expr) -> exp.Expr:
     items, first, last = node.expressions
     last = last.this if isinstance(last, exp.Cast) else last
@@ -235,6 +240,7 @@ MENDED: dict[object, Callable[[exp.Expr], exp.Expr]] = {
     exp.JSONPath: _in_case,
     exp.JSONPathRoot: _in_case,
     exp.JSONPathKey: _in_case,
+    "list_extract": _extract,
     "list_position": _position,
     "list_slice": _slice,
 }

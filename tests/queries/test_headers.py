@@ -33,6 +33,7 @@ SAMPLES = {
 KEPT_BY_COMMANDS = {  # temporary tables that a command makes while it runs, and the query that gives them
     "every_artifact": "explain/every_artifact",
     "compare_document": "compare/document",
+    "function_latency": "compare/function_latency",
     "every_revision": "check/every_revision",
     "check_ends": "check/ends",
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("run", "dev", "tools")
+LOCKS = ("run", "dev", "tools", "spark")
 TOOLS = ROOT / ".venv-tools"
 
 
@@ -39,7 +39,7 @@ def test_what_runs_is_what_was_tested() -> None:
     assert {name: dev.get(name) for name in run} == run
 
 
-@pytest.mark.parametrize(("extra", "lock"), [("", "run"), ("dev", "dev"), ("tools", "tools")])
+@pytest.mark.parametrize(("extra", "lock"), [("", "run"), ("dev", "dev"), ("tools", "tools"), ("spark", "spark")])
 def test_every_dependency_of_the_project_is_in_its_lock(extra: str, lock: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = project["optional-dependencies"][extra] if extra else project["dependencies"]
