@@ -11,7 +11,7 @@ SEED ?= 1
 SECONDS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-live demo-purge test test-external fuzz audit sbom check format docs bench bench-large lock spark clean
+.PHONY: help demo demo-live demo-purge test test-external fuzz mutation audit sbom check format docs bench bench-large lock spark clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,9 @@ test-external: $(VENV)/.installed  ## run the tests that need a browser, npm or 
 
 fuzz: $(TOOLS)/.locked  ## feed hostile input to all that reads foreign bytes: SEED=1 SECONDS=10 (a target) or RUNS=20000
 	@$(TOOLS)/bin/python -m tests.fuzz --seed $(SEED) --seconds $(SECONDS) $(if $(RUNS),--runs $(RUNS))
+
+mutation: $(TOOLS)/.locked  ## change guards, ledger and backup one operator at a time, and count what no test notices
+	@$(TOOLS)/bin/python -m tests.mutation
 
 audit: $(TOOLS)/.locked  ## ask for known weaknesses of the locked versions; fails when it cannot ask (AUDIT="-s osv")
 	$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off $(AUDIT) $(foreach file,run dev tools,--requirement requirements/$(file).txt)

@@ -57,7 +57,7 @@ def write(
                 raise refused("exactly the planned documents", f"{document.table} {document.id} otherwise")
             lines.setdefault(prefix + document.table, []).append(item.line)
     try:
-        files.create(path, _archive(plan, documents, scrubs, lines))
+        files.publish(path, _archive(plan, documents, scrubs, lines))
     except FileExistsError:
         raise refused(f"{path} not to exist", "it does") from None
     proven = Backup(path, files.sha256(path), len(documents))

@@ -27,6 +27,21 @@ def create(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+def publish(path: Path, content: bytes) -> None:
+    """Write a new file that is there whole or not at all, whatever happens meanwhile.
+
+    raises  FileExistsError
+    """
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    create(part, content)
+    try:
+        os.link(part, path)
+    finally:
+        part.unlink()
+    sync_folder(path.parent)
+
+
 def replace(path: Path, content: bytes) -> None:
     """Write a file at once: whoever reads it sees the old content or the new."""
     part = path.with_name(path.name + ".part")

@@ -54,9 +54,7 @@ class State:
         """Take one line on."""
         event = entry["event"]
         if event == "begin":
-            self.plan_hash = self.plan_hash or entry["plan_hash"]
-            self.started_at = self.started_at or entry["at"]
-            self.server_ms = self.server_ms or entry["server_ms"]
+            self._begin(entry["plan_hash"], entry["at"], entry["server_ms"])
         elif event == "backup":
             self.backup = dict(entry)
         elif event == "intent":
@@ -78,6 +76,12 @@ class State:
             self.is_finished = True
         else:
             self._take_pause(entry)
+
+    def _begin(self, plan_hash: str, at: str, server_ms: int) -> None:
+        if self.plan_hash is None:
+            self.plan_hash, self.started_at, self.server_ms = plan_hash, at, server_ms
+        elif self.plan_hash != plan_hash:
+            raise ValueError("two plans in one ledger")
 
     def _take_pause(self, entry: Mapping[str, Any]) -> None:
         event = entry["event"]
