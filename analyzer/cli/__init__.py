@@ -86,6 +86,8 @@ class AnalyzerGroup(click.Group):
         is_debugging = "--debug" in words  # wherever it stands: people add it to the end of what failed
         words = [word for word in words if word != "--debug"]
         name = prog_name or "analyzer"
+        for closed in [name for name in ("stdout", "stderr") if getattr(sys, name) is None]:
+            setattr(sys, closed, open(os.devnull, "w"))  # noqa: PTH123, SIM115  # closed by who wants the exit code alone
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character gets its escape, not a crash
                 stream.reconfigure(errors="backslashreplace")

@@ -92,11 +92,9 @@ def why(*, settings: Settings, document_id: str, snapshot: str | None, at_ms: in
 
 @artifacts.command()
 @click.argument("document_id", metavar="ID")
-@click.option(
-    "--test", "verdict", flag_value="test", help="A test left it behind: certain, and what belongs to it too."
-)
-@click.option("--real", "verdict", flag_value="real", help="It is no artifact whatever the rules say; beats --test.")
-@click.option("--clear", "verdict", flag_value="clear", help="Take back what was said of it.")
+@click.option("--test", is_flag=True, help="A test left it behind: certain, and what belongs to it too.")
+@click.option("--real", is_flag=True, help="It is no artifact whatever the rules say; beats --test.")
+@click.option("--clear", is_flag=True, help="Take back what was said of it.")
 @click.option("--because", required=True, metavar="TEXT", help="Why; kept with the mark.")
 @click.option("--by", metavar="NAME", help="Who says so. Default: the name of your account.")
 @options.settings("db", "deployment", "wait")
@@ -104,9 +102,9 @@ def mark(
     *,
     settings: Settings,
     document_id: str,
-    verdict: Literal["test", "real", "clear"] | None,
     because: str,
     by: str | None,
+    **said: bool,
 ) -> int:
     """Say of the document ID that a test left it behind, or that it is real. A mark beats every rule."""
     from analyzer import clock
@@ -114,15 +112,18 @@ def mark(
     from analyzer.report import artifacts_text
     from analyzer.store import Store
 
-    if verdict is None:
-        raise UsageError("mark needs one verdict", hint="add --test, --real or --clear")
+    verdicts: dict[str, Literal["test", "real", "clear"]] = {"test": "test", "real": "real", "clear": "clear"}
+    chosen = [verdict for name, verdict in verdicts.items() if said[name]]
+    if len(chosen) != 1:
+        found = " and ".join(f"--{name}" for name in chosen) or "none"
+        raise UsageError(f"mark needs one verdict, got {found}", hint="give one of --test, --real, --clear")
     if not 1 <= len(because.strip()) <= MAX_REASON_CHARS:
         raise UsageError(f"--because has not 1 to {MAX_REASON_CHARS} characters", hint="say why in a sentence")
     actor = by or account()
     _explained(settings, document_id, None, None)  # refuses an id that nobody knows
     with Store.write(settings.store, wait_s=settings.wait_s) as store:
         deployment = store.snapshot(None, settings.deployment).deployment.name
-        store.add_mark(deployment, Mark(document_id, verdict, because.strip(), actor, clock.now_ms()))
+        store.add_mark(deployment, Mark(document_id, chosen[0], because.strip(), actor, clock.now_ms()))
     output.write(artifacts_text.why_text(_explained(settings, document_id, None, None)))
     return EXIT_OK
 

@@ -24,7 +24,7 @@ def report(problem: BaseException, is_debugging: bool) -> int:
     if isinstance(problem, BrokenPipeError):
         _silence_stdout()
         return EXIT_BROKEN_PIPE
-    if isinstance(problem, click.Abort | KeyboardInterrupt):
+    if _is_interrupt(problem):
         _write("interrupted")
         return EXIT_INTERRUPTED
     if is_debugging:
@@ -37,6 +37,14 @@ def report(problem: BaseException, is_debugging: bool) -> int:
     if hint:
         _write(f"hint:  {hint}")
     return code
+
+
+def _is_interrupt(problem: BaseException) -> bool:
+    """Tell whether Ctrl-C is behind it: inside a query DuckDB makes an error of its own out of it."""
+    links = (problem, problem.__cause__, problem.__context__)
+    return isinstance(problem, click.Abort | KeyboardInterrupt) or any(
+        isinstance(link, RuntimeError) and str(link) == "Query interrupted" for link in links
+    )
 
 
 def redacted(text: str) -> str:

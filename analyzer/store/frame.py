@@ -92,9 +92,13 @@ class Frame:
             if parquet is not None:
                 tables.write_parquet(self._connection, parquet, text, {})
                 return Table((), [])
-            return tables.fetch(self._connection.execute(text))
+            return tables.interruptible(self._connection, lambda: tables.fetch(self._connection.execute(text)))
         except duckdb.Error as error:
-            hint = "write such a column as x::timestamp" if "pytz" in str(error) else ""  # times with a zone
+            hint = (
+                "`analyzer query` lists what can be read; the views are stg_users, stg_tasks, stg_messages, stg_traces"
+            )
+            if "pytz" in str(error):  # times with a zone
+                hint = "write such a column as x::timestamp"
             raise QueryError(f"this SQL failed: {tables.explained(error)}", hint=hint) from None
 
     def pandas(self, name: str, **params: Any) -> pd.DataFrame:

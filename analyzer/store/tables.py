@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +41,24 @@ def only_select(query: str) -> str:
     try:
         statements = duckdb.extract_statements(query)
     except duckdb.Error as error:
-        raise QueryError(f"this is no SQL: {explained(error)}") from None
+        raise QueryError(f"this is no SQL: {explained(error)}", hint="one SELECT of DuckDB's SQL, in quotes") from None
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         kinds = ", ".join(statement.type.name for statement in statements) or "none"
         raise QueryError(
             f"one SELECT is wanted, got: {kinds}", hint="read-only SQL; the views are stg_users, stg_tasks, …"
         )
     return statements[0].query.rstrip().rstrip(";")
+
+
+def interruptible(connection: duckdb.DuckDBPyConnection, run: Callable[[], Table]) -> Table:
+    """Run a query so that Ctrl-C ends it at once: a thread that computes looks for signals only between its tasks."""
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(run)
+        try:
+            return found.result()
+        except KeyboardInterrupt:
+            connection.interrupt()
+            raise
 
 
 def confine(connection: duckdb.DuckDBPyConnection, output: Path | None = None) -> None:

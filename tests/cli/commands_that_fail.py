@@ -30,6 +30,8 @@ def end(how: str) -> int | None:
             open("/nowhere/at/all").close()  # noqa: PTH123
         case "interrupt":
             raise KeyboardInterrupt
+        case "interrupted-query":
+            raise RuntimeError("Query interrupted")  # as DuckDB says it
         case "abort":
             raise click.Abort
     return int(how) if how.isdigit() else None

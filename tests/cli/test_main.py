@@ -101,7 +101,7 @@ def test_a_key_of_the_environment_is_struck_out_whatever_it_looks_like(monkeypat
     assert "[secret]" in result.stderr
 
 
-@pytest.mark.parametrize("how", ["interrupt", "abort"])
+@pytest.mark.parametrize("how", ["interrupt", "interrupted-query", "abort"])
 def test_an_interrupt_is_130(how: str) -> None:
     result = run("end", how)
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "interrupted\n")
@@ -220,6 +220,12 @@ def test_a_reader_who_leaves_early_ends_the_command_quietly_and_not_with_0() -> 
     said = process.stderr.read()
     process.stderr.close()
     assert (process.wait(), said) == (141, b"")
+
+
+def test_who_closes_standard_output_gets_the_exit_code_and_no_fault() -> None:
+    for command, code in (("--version", 0), ("helth", 2)):
+        words = ["sh", "-c", f"{sys.executable} -m analyzer {command} >&- 2>&-"]
+        assert subprocess.run(words, check=False).returncode == code
 
 
 def test_json_is_never_nan_and_keeps_the_order_of_its_keys() -> None:
