@@ -64,16 +64,16 @@ class Inflating(io.RawIOBase):
         super().close()
 
     def _work(self) -> None:
-        from isal import igzip_lib, isal_zlib
-
         try:
-            self._inflate(isal_zlib)
-        except igzip_lib.IsalError as problem:  # type: ignore[misc]  # its stubs call the class an instance
-            self._chunks.put(zlib.error(str(problem)))
-        except BaseException as problem:  # whatever it is, the reader is to hear of it
-            self._chunks.put(problem)
-        else:
+            from isal import igzip_lib, isal_zlib
+
+            try:
+                self._inflate(isal_zlib)
+            except igzip_lib.IsalError as problem:  # type: ignore[misc]  # its stubs call the class an instance
+                raise zlib.error(str(problem)) from None
             self._chunks.put(b"")
+        except BaseException as problem:  # whatever it is, the reader is to hear of it, or it waits for ever
+            self._chunks.put(problem)
 
     def _inflate(self, isal_zlib: Any) -> None:
         self._file.seek(self._starts_at)
