@@ -193,6 +193,7 @@ def test_a_document_of_a_component_is_listed_with_its_component(path: Path) -> N
     ("words", "code", "said"),
     [
         ((make_id("tasks", 1), "--because", "x"), 2, "one verdict"),
+        ((make_id("tasks", 1), "--test", "--real", "--because", "x"), 2, "one verdict, got --test and --real"),
         ((make_id("tasks", 1), "--test", "--because", "  "), 2, "--because"),
         ((make_id("tasks", 1), "--test"), 2, "--because"),
         ((make_id("tasks", 77), "--test", "--because", "x"), 5, "no document with the id"),

@@ -166,7 +166,7 @@ def test_sql_of_ones_own_cannot_write_nor_leave_the_store(query: str, words: str
     (tmp_path / "x.csv").write_text("kept")
     result = run("--sql", query, path=path)
     assert result.exit_code == 2
-    assert words in result.stderr
+    assert words in result.stderr and "\nhint:  " in result.stderr
     assert "\x1b" not in result.stderr, "what DuckDB quotes of a document is made safe to print"
     assert path.read_bytes() == before
     assert (tmp_path / "x.csv").read_text() == "kept"
