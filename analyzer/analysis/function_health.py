@@ -23,6 +23,8 @@ FELL_BY = 0.10  # of the cache-hit rate, before it counts
 DIPPED_BY = 0.05
 VARIABLE_ACTIONS = ("_environment_variable", "variable_changed")
 
+STREAMS = ("calls", "events", "metrics")  # what functions are judged from
+
 Source = Literal["log", "metrics"]
 Sign = Literal["errors-high", "errors-rose", "cache-fell"]
 Key = tuple[str, str]
@@ -118,6 +120,11 @@ class FunctionReport:
         return (self.until_ms - self.from_ms) // MINUTE_MS
 
     @property
+    def has_hole(self) -> bool:
+        """Whether calls of the window are lost for good, in the metrics and in the log: no harm seen is none known."""
+        return self.log_share < 1 and any(gap.stream == "metrics" for gap in self.gaps)
+
+    @property
     def has_signs(self) -> bool:
         """Whether any function shows harm."""
         return any(function.signs for function in self.functions)
@@ -161,7 +168,7 @@ def function_health(
         lag_p50_ms=lag_p50_ms,
         lag_max_ms=lag_max_ms,
         changes=tuple(Change(at_ms, action, subject) for at_ms, action, subject, _ in events),
-        gaps=tuple(span for span in spans if span.is_gap and span.from_ms < end_ms and span.until_ms > start_ms),
+        gaps=tuple(span for span in spans if _is_lost_in(span, start_ms, end_ms)),
         settle_ms=settle_ms,
     )
 
@@ -234,6 +241,10 @@ def _rose(now: tuple[int, int] | None, before: tuple[int, int] | None, by: float
         return False
     difference = now[0] / now[1] - before[0] / before[1]
     return difference > by and newcombe_interval(*now, *before).low > 0
+
+
+def _is_lost_in(span: Span, start_ms: int, end_ms: int) -> bool:
+    return span.is_gap and span.stream in STREAMS and span.from_ms < end_ms and span.until_ms > start_ms
 
 
 def _is_seen(span: Span, stream: str) -> bool:

@@ -42,7 +42,7 @@ def functions(*, settings: Settings, window_ms: int, at_ms: int | None, settle_m
     dip is marked, and is no regression. Rates are held against the window of the same length before.
 
     Exit 1 when a function fails more than 5% of its calls, fails more than before, or lost its cache hits; 4 when
-    nothing is known of the window, 5 when nothing was ever collected.
+    nothing is known of the window or a part of it is lost, 5 when nothing was ever collected.
     """
     from analyzer.analysis.function_health import function_health
     from analyzer.report import functions_text
@@ -60,4 +60,5 @@ def functions(*, settings: Settings, window_ms: int, at_ms: int | None, settle_m
         output.write(functions_text.text(report))
     if report.has_signs:
         return EXIT_BAD
-    return EXIT_OK if report.metric_minutes or report.log_share else EXIT_UNKNOWN
+    is_known = (report.metric_minutes or report.log_share) and not report.has_hole
+    return EXIT_OK if is_known else EXIT_UNKNOWN

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer.analysis.function_health import FunctionHealth, FunctionReport, Span, function_health, seen_ms
@@ -159,6 +160,39 @@ def test_gaps_that_touch_the_window_are_listed_and_not_counted_as_seen(tmp_path:
     found = report(tmp_path, early, late)
     assert found.metric_minutes == 40
     assert [(gap.stream, gap.until_ms) for gap in found.gaps] == [("metrics", START + 20 * MINUTE)]
+
+
+def test_a_part_that_is_lost_in_metrics_and_log_is_a_hole_and_one_that_the_log_saw_is_none(tmp_path: Path) -> None:
+    early = Observed(metrics=MetricsSeen(START - 90 * MINUTE, START - 30 * MINUTE, [minute(-40)], [], is_complete=True))
+    late = Observed(metrics=MetricsSeen(START + 20 * MINUTE, END, [minute(30)], [], is_complete=True))
+    for name, more, has_hole in (("lost", (), True), ("logged", (log([called(1)]),), False)):
+        (tmp_path / name).mkdir()
+        assert report(tmp_path / name, early, late, *more).has_hole is has_hole, name
+
+
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    changes=st.lists(st.integers(0, 59), min_size=1, max_size=4),
+    hits=st.integers(60, 95),
+    calls=st.integers(5, 200),
+    settle=st.integers(3, 15),
+)
+def test_whenever_variables_change_the_empty_caches_behind_it_are_no_regression(
+    tmp_path: Path, changes: list[int], hits: int, calls: int, settle: int
+) -> None:
+    """Caches are empty from a change on for as long as they settle; else they answer as they always did."""
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    rows = []
+    for at in range(-60, 60):
+        is_empty = any(change <= at < change + settle for change in changes)
+        found = 0 if is_empty else calls * hits // 100
+        rows.append(minute(at, calls, cache_hits=found, cache_misses=calls - found))
+    seen = metrics(rows, start=START - 60 * MINUTE)
+    flips = [changed(change + 0.001) for change in sorted(set(changes))]
+    found = send(folder, seen, *flips, settle_ms=settle * MINUTE)
+    assert found.signs == ()
+    assert found.settling_hit_share == 0.0
+    assert found.cache_hit_share in (None, (calls * hits // 100) / calls)
 
 
 def test_without_anything_collected_there_is_nothing_to_judge(tmp_path: Path) -> None:
