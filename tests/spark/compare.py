@@ -1,4 +1,4 @@
-"""Runs every query on DuckDB and on Spark, over the recorded cases and the demo, and prints whether the rows are the same.
+"""Runs every query on DuckDB and on Spark, over the recorded cases and the demo: are the rows the same?
 
 Exits with 1 where rows differ, or a query is refused that is not expected to be. Started by `make spark`.
 """
@@ -50,13 +50,26 @@ def frames(folder: Path) -> Iterator[tuple[str, Path, int | str | None, int | No
     yield "demo after cleanup", store, "07-after-cleanup-0705", None
 
 
+USUAL = {
+    "BIGINT": 1,
+    "INTEGER": 1,
+    "DOUBLE": 1.0,
+    "BOOLEAN": True,
+    "VARCHAR": "x",
+    "VARCHAR[]": ["x"],
+    "BIGINT[]": [1],
+    "DOUBLE[]": [1.0],
+}
+
+
 def values(frame: Frame) -> dict[str, Any]:
     """Return a value for every parameter that any query has, such that most of them have something to say."""
     at_ms = frame.at_ms
     rules = ["mark", *(rule.id for rule in RULES.rules), "owned-by-artifact", "was-artifact", "orphan"]
     tables = [*RULES.owned_by("tasks")]
     first = frame.rows("artifacts/list", tiers=["certain", "likely", "suspect", "orphan"], limit=1)
-    return JUDGING.usual() | {
+    plain = {param.name: USUAL[param.type] for name in NAMES for param in querying.params(name)}
+    return plain | JUDGING.usual() | {
         "base_from_ms": at_ms - 24 * HOUR, "base_to_ms": at_ms - HOUR, "after_from_ms": at_ms - HOUR,
         "after_to_ms": at_ms, "flip_ms": [at_ms - 2 * HOUR, at_ms - HOUR // 2], "first_ms": at_ms - 3 * HOUR,
         "from_ms": at_ms - 48 * HOUR, "step_ms": 60_000, "ticks": 180, "from_tick": 0, "until_tick": 180,
