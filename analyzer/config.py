@@ -21,7 +21,7 @@ from analyzer.convex import dotenv
 from analyzer.convex.function_names import FunctionNames
 from analyzer.errors import ConfigError
 from analyzer.model import DeploymentType, FilterName
-from analyzer.units import parse_duration_ms, visible
+from analyzer.units import parse_byte_count, parse_duration_ms, visible
 
 DEFAULT_STORE = Path("data/analyzer.duckdb")  # under the current folder
 TOLERABLE_TYPES = (DeploymentType.DEV, DeploymentType.PREVIEW)
@@ -73,6 +73,7 @@ class Settings:
     store: Path = DEFAULT_STORE
     deployment: str | None = None  # which one to read where a store holds several, or what a file is filed under
     wait_s: float = 10.0  # how long to wait for another process to let go of the store
+    memory_limit_bytes: int | None = None  # of the database; None: what reading and writing take by themselves
     tests: TestLists = field(default_factory=TestLists)
     health: HealthSettings = field(default_factory=HealthSettings)
     policies: Mapping[str, Mapping[str, int | float]] = field(default_factory=dict)  # see POLICY_KEYS
@@ -93,6 +94,7 @@ def load(
     wait_s: float | None = None,
     policy: str | None = None,
     filter_name: FilterName | None = None,
+    memory_limit_bytes: int | None = None,
 ) -> Settings:
     """Resolve the settings; an argument is a flag of the command line, None where it was not given.
 
@@ -113,6 +115,7 @@ def load(
         store=db or (Path(from_environment) if from_environment else settings.store),
         deployment=deployment,
         wait_s=settings.wait_s if wait_s is None else wait_s,
+        memory_limit_bytes=settings.memory_limit_bytes if memory_limit_bytes is None else memory_limit_bytes,
         health=health,
     )
 
@@ -239,6 +242,10 @@ def _plain_edges(value: object) -> tuple[str, ...]:
     return names
 
 
+def _byte_count(value: object) -> int:
+    return parse_byte_count(_text(value))
+
+
 def _types(value: object) -> tuple[DeploymentType, ...]:
     names = _texts(value)
     if not set(names) <= set(TOLERABLE_TYPES):
@@ -253,7 +260,7 @@ def _filter(value: object) -> FilterName:
 
 
 Check = Callable[[object], Any]
-TOP_KEYS: Mapping[str, Check] = {"db": _text, "wait": _duration_ms}
+TOP_KEYS: Mapping[str, Check] = {"db": _text, "wait": _duration_ms, "memory_limit": _byte_count}
 SECTION_KEYS: Mapping[str, Mapping[str, Check]] = {
     "tests": {"emails": _texts, "users": _texts, "repos": _texts},
     "health": {"policy": _text, "filter": _filter, "tolerate": _types},
@@ -289,6 +296,7 @@ class _Reader:
         settings = Settings(
             store=self._relative(top["db"]) if "db" in top else DEFAULT_STORE,
             wait_s=top.get("wait", 10_000) / 1000,
+            memory_limit_bytes=top.get("memory_limit"),
             tests=TestLists(**read["tests"]),
             health=HealthSettings(**read["health"]),
             policies=self._policies(self._table("policy", table.get("policy", {}))),

@@ -26,6 +26,9 @@ _SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
+_BYTE_COUNT = re.compile(r"(?P<number>\d{1,9}(?:\.\d{1,3})?) ?(?P<unit>[KMGTkmgt])(?P<binary>[iI]?)[bB]?")
+
+
 def parse_duration_ms(text: str) -> int:
     """Read `30s`, `15m`, `1h`, `7d`, `250ms` or a chain of them, largest first: `1h30m`.
 
@@ -133,6 +136,18 @@ def byte_count(size_bytes: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} TiB"
+
+
+def parse_byte_count(text: str) -> int:
+    """Read a number of bytes with its unit: `512MiB`, `1.5 GiB`, `2GB`.
+
+    raises  ValueError
+    """
+    match = _BYTE_COUNT.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no amount of memory: write it as 512MiB, 1.5GiB or 2GB")
+    base = 1024 if match["binary"] else 1000
+    return int(float(match["number"]) * base ** "KMGT".index(match["unit"].upper()) * base)
 
 
 def count(number: int, noun: str = "", plural: str = "") -> str:

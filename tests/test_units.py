@@ -189,3 +189,16 @@ def test_json_escapes_every_character_that_a_terminal_obeys_and_means_the_same()
 
 def test_harmless_text_is_written_to_csv_as_it_is() -> None:
     assert units.csv_text("Add unit Tests for login") == "Add unit Tests for login"
+
+
+@pytest.mark.parametrize(
+    ("text", "size_bytes"), [("512MiB", 512 << 20), ("1.5 GiB", 3 << 29), ("2GB", 2 * 10**9), ("64k", 64_000)]
+)
+def test_amounts_of_memory_are_read_with_their_unit(text: str, size_bytes: int) -> None:
+    assert units.parse_byte_count(text) == size_bytes
+
+
+@pytest.mark.parametrize("text", ["", "512", "-1GiB", "1,5GiB", "GiB", "1 PiB", "9" * 40 + "GiB"])
+def test_what_is_no_amount_of_memory_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no amount of memory"):
+        units.parse_byte_count(text)

@@ -29,7 +29,7 @@ LONGEST_TICK_MS = 300_000  # of a watch, unless --max-time says otherwise: then 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path), required=False)
 @choosing
-@options.settings("db", "deployment", "wait")
+@options.settings("db", "deployment", "wait", "memory")
 @click.option("--label", help="What to call the snapshot, e.g. baseline. Default: the file's or the deployment's name.")
 @click.option("--taken-at", "taken_at_ms", type=options.INSTANT, metavar="TIME", help="When a file was exported.")
 @click.option("--keep-text", is_flag=True, help="Keep message and error texts, not only their length and hash.")

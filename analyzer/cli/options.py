@@ -47,7 +47,21 @@ class Instant(click.ParamType):  # type: ignore[type-arg]  # generic only in new
             self.fail(str(problem), param, ctx)
 
 
+class ByteCount(click.ParamType):  # type: ignore[type-arg]  # generic only in newer versions of click
+    """`512MiB`, `1.5GiB`: bytes as an int."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read what the user typed."""
+        try:
+            return value if isinstance(value, int) else units.parse_byte_count(str(value))
+        except ValueError as problem:
+            self.fail(str(problem), param, ctx)
+
+
 DURATION = Duration()
+BYTE_COUNT = ByteCount()
 INSTANT = Instant()
 
 _SETTINGS: dict[str, Decorator[Any]] = {
@@ -66,6 +80,13 @@ _SETTINGS: dict[str, Decorator[Any]] = {
         type=DURATION,
         metavar="DURATION",
         help="How long to wait for another process to let go of the store. Default: 10s.",
+    ),
+    "memory": click.option(
+        "--memory-limit",
+        "memory_limit_bytes",
+        type=BYTE_COUNT,
+        metavar="SIZE",
+        help="Memory of the database, e.g. 512MiB; what does not fit waits beside the store. Default: 1.5GiB.",
     ),
     "policy": click.option(
         "--policy", metavar="NAME", help="Thresholds: deployed (default), strict, rollout, or one of your own."
@@ -91,7 +112,7 @@ at: Decorator[Any] = click.option(
 
 
 def settings(*flags: str) -> Decorator[Any]:
-    """Add these of `db`, `deployment`, `wait`, `policy`, `filter` as flags; hand all settings on as `settings`."""
+    """Add these of `db`, `deployment`, `wait`, `memory`, `policy`, `filter` as flags; hand all on as `settings`."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
@@ -104,7 +125,12 @@ def settings(*flags: str) -> Decorator[Any]:
                 wait_s=None if wait_ms is None else wait_ms / 1000,
                 policy=given.pop("policy", None),
                 filter_name=None if filter_name is None else FilterName(filter_name),
+                memory_limit_bytes=given.pop("memory_limit_bytes", None),
             )
+            if found.memory_limit_bytes is not None:
+                from analyzer.store.connection import limit_memory
+
+                limit_memory(found.memory_limit_bytes)
             return command(*args, settings=found, **given)
 
         for flag in reversed(flags):

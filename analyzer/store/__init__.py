@@ -74,7 +74,7 @@ class Store:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._duck.close()
+        connection.close(self._duck, self.path)
 
     def snapshots(self, deployment: str | None = None) -> tuple[Snapshot, ...]:
         """Return the complete snapshots by deployment, oldest source time first."""

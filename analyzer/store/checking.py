@@ -66,7 +66,7 @@ def problems_of(path: Path, *, wait_s: float = 10.0) -> tuple[Problem, ...]:
     try:
         return (*problems_in(duck), *_of_files(path))
     finally:
-        duck.close()
+        connection.close(duck, path)
 
 
 def problems_in(duck: duckdb.DuckDBPyConnection) -> tuple[Problem, ...]:

@@ -3,19 +3,47 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from analyzer import clock, sql
-from analyzer.errors import StoreError
+from analyzer.errors import StoreError, UsageError
 from analyzer.store import copies
 from analyzer.store.copies import STORAGE_VERSION
+from analyzer.units import byte_count
 
 SCHEMA_VERSION = 2  # number of the newest file in queries/schema
 RETRY_S = 0.05
+WRITING_BYTES = 3 << 29  # of memory to write with: 10 M documents are stored with a third of it
+LEAST_BYTES = 128 << 20  # with less, DuckDB cannot even begin what it could spill
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What DuckDB may use in this process; beyond it, it spills to a folder beside the store."""
+
+    limit_bytes: int | None = None  # None: to read, what DuckDB takes by itself; to write, WRITING_BYTES
+
+
+_memory = _Memory()
+
+
+def limit_memory(limit_bytes: int) -> None:
+    """Limit the memory of every store that this process opens from now on.
+
+    raises  UsageError for less than 128 MiB
+    """
+    if limit_bytes < LEAST_BYTES:
+        raise UsageError(
+            f"{byte_count(limit_bytes)} of memory are too little for a store",
+            hint=f"{byte_count(LEAST_BYTES)} or more; what does not fit waits on the disk",
+        )
+    _memory.limit_bytes = limit_bytes
 
 
 def open_for_reading(path: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
@@ -31,7 +59,7 @@ def open_for_reading(path: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
         )
     connection = _connect(path, read_only=True, wait_s=wait_s)
     try:
-        _configure(connection)
+        _configure(connection, path, _memory.limit_bytes)
         version = _schema_version(connection, path)
         if version < SCHEMA_VERSION:
             raise StoreError(
@@ -39,7 +67,7 @@ def open_for_reading(path: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
                 hint=f"`analyzer store repair --db {path}` brings it up to date, and keeps a copy of it as it is",
             )
     except BaseException:
-        connection.close()
+        close(connection, path)
         raise
     return connection
 
@@ -61,10 +89,10 @@ def open_for_writing(path: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
             f"cannot write {path}: {error.strerror or error}", hint="choose another place with --db PATH"
         ) from None
     try:
-        _configure(connection)
+        _configure(connection, path, _memory.limit_bytes or _default_for_writing())
         _migrate(connection, path, 0 if fresh else _schema_version(connection, path))
     except BaseException:
-        connection.close()
+        close(connection, path)
         raise
     return connection
 
@@ -108,7 +136,27 @@ def _holder(message: str) -> str:
     return f"process {match['pid']} ({Path(match['program']).name})" if match else "another process"
 
 
-def _configure(connection: duckdb.DuckDBPyConnection) -> None:
+def spill_folder(path: Path) -> Path:
+    """Return where an open store keeps for a while what does not fit into memory."""
+    return path.with_name(f"{path.name}.tmp")
+
+
+def close(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Close a store, and remove the folder for what does not fit into memory where nobody else uses it."""
+    connection.close()
+    with contextlib.suppress(OSError):
+        spill_folder(path).rmdir()
+
+
+def _default_for_writing() -> int:
+    return min(WRITING_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+
+
+def _configure(connection: duckdb.DuckDBPyConnection, path: Path, limit_bytes: int | None) -> None:
+    with contextlib.suppress(OSError):  # made by DuckDB, others could read it; a reader may not be allowed to make it
+        spill_folder(path).mkdir(mode=0o700)
+    if limit_bytes is not None:
+        connection.execute(f"set memory_limit = '{limit_bytes // 1024} KiB'")
     connection.execute("set preserve_insertion_order = false")
     connection.execute("set autoinstall_known_extensions = false")
     connection.execute("set autoload_known_extensions = false")

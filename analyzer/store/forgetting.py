@@ -104,7 +104,7 @@ def forget(
             f"{path} cannot be written anew: {str(error).splitlines()[0][:200]}", hint="nothing was changed"
         ) from None
     finally:
-        duck.close()
+        connection.close(duck, path)
     for beside in _beside(path):
         shutil.rmtree(beside) if beside.is_dir() else beside.unlink()
 

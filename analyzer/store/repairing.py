@@ -49,7 +49,7 @@ def repair(path: Path, *, wait_s: float = 10.0) -> Repaired:
         duck.execute("commit")
         return Repaired(tuple(done), checking.problems_in(duck) if wrong else before)
     finally:
-        duck.close()
+        connection.close(duck, path)
 
 
 def _renumber(duck: duckdb.DuckDBPyConnection) -> None:
