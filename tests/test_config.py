@@ -123,7 +123,7 @@ def test_the_nearest_file_upward_counts_and_analyzer_toml_beats_pyproject(
 @pytest.mark.parametrize(
     ("text", "fact", "hint"),
     [
-        ("dbb = 'x'", "dbb is not a setting", "db, wait, [tests]"),
+        ("dbb = 'x'", "dbb is not a setting", "db, wait, memory_limit, [tests]"),
         ("[helth]\npolicy = 'strict'", "helth is not a setting", "[health]"),
         ("[health]\npolcy = 'strict'", "[health] polcy is not a setting", "policy, filter, tolerate"),
         ("[health]\nfilter = 'all'", "[health] filter is 'all'", "none, name, evidence, wide"),

@@ -17,8 +17,8 @@ def test_a_limit_bounds_every_store_that_is_opened_afterwards(tmp_path: Path, mo
     with Store.write(path) as store:
         usual = store._duck.execute("select current_setting('memory_limit')").fetchone()
     connection.limit_memory(128 << 20)
-    for opened in (Store.write(path), Store.read(path)):
-        with opened as store:
+    for opened in (Store.write, Store.read):
+        with opened(path) as store:
             assert store._duck.execute("select current_setting('memory_limit')").fetchone() == ("128.0 MiB",) != usual
 
 
