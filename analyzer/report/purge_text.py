@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ Data = Mapping[str, Any]
 EXAMPLES = 2  # documents of each table, with their reasons
 SHOWN_BLOCKED = 12
 CELL_COLUMNS = 90
+HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def plan_text(plan: Data, warnings: Sequence[str] = (), *, full: bool = False) -> str:
@@ -26,7 +28,7 @@ def plan_text(plan: Data, warnings: Sequence[str] = (), *, full: bool = False) -
         lines += ["", "for example:", *_examples(documents)]
     changed = [scrub for group in plan["groups"] for scrub in group["scrubs"]]
     if changed:
-        lines += ["", f"{count(len(changed), 'document')} that stay would lose references to them (needs --pause):"]
+        lines += ["", f"references to them would be taken out of {count(len(changed), 'document')} (needs --pause):"]
         lines += [f"  {visible(s['table'])} {visible(s['id'])}: {visible(', '.join(s['fields']))}" for s in changed]
     if plan["blocked"]:
         lines += ["", f"{count(len(plan['blocked']), 'group')} would stay:"]
@@ -49,6 +51,9 @@ def receipt_text(receipt: Data) -> str:
     pairs = _summary(receipt)
     width = max(len(name) for name, _ in pairs)
     lines = [f"{name.ljust(width)}  {visible(value)}" for name, value in pairs]
+    lines += [
+        f"changed  {visible(table)} {visible(id_)}: {visible(fields)}" for table, id_, fields, *_ in _changed(receipt)
+    ]
     lines += [f"skipped  {visible(item['root'])}: {visible(item['reason'])}" for item in receipt["skipped"]]
     return "\n".join(lines)
 
@@ -59,6 +64,9 @@ def receipt_md(receipt: Data) -> str:
     lines += [f"| {name} | {_md(value)} |" for name, value in _summary(receipt)]
     lines += ["", "## What was deleted", "", "| table | id | tier | reason | sha256 |", "|---|---|---|---|---|"]
     lines += [f"| {' | '.join(map(_md, row))} |" for row in _deleted(receipt)]
+    if changed := _changed(receipt):
+        lines += ["", "## What stayed, and lost references", "", "| table | id | fields | sha256 before | after |"]
+        lines += ["|---|---|---|---|---|", *(f"| {' | '.join(map(_md, row))} |" for row in changed)]
     if receipt["skipped"]:
         lines += ["", "## What stayed, although planned", "", "| group | reason |", "|---|---|"]
         lines += [f"| {_md(item['root'])} | {_md(item['reason'])} |" for item in receipt["skipped"]]
@@ -77,6 +85,9 @@ def receipt_html(receipt: Data) -> str:
         "<h2>What was deleted</h2>",
         _html_table(("table", "id", "tier", "reason", "sha256"), _deleted(receipt)),
     ]
+    if changed := _changed(receipt):
+        parts += ["<h2>What stayed, and lost references</h2>"]
+        parts += [_html_table(("table", "id", "fields", "sha256 before", "after"), changed)]
     if skipped:
         parts += ["<h2>What stayed, although planned</h2>", _html_table(("group", "reason"), skipped)]
     proof = "".join(f"<li>{html.escape(visible(text))}</li>" for text in _proof(receipt))
@@ -114,7 +125,7 @@ def verdict_text(verdict: Data) -> str:
 _STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem}"
     "table{border-collapse:collapse;display:block;overflow-x:auto}td,th{border:1px solid #bbb;padding:.25rem .6rem;"
-    "text-align:left;vertical-align:top}"
+    "text-align:left;vertical-align:top}td:first-child{white-space:nowrap}code{word-break:break-all;font-size:.8em}"
 )
 
 
@@ -154,6 +165,7 @@ def _summary(receipt: Data) -> list[tuple[str, str]]:
         ("key", str(receipt["key"])),
         ("plan", str(receipt["plan_hash"])),
         ("backup", f"{backup['path']}, SHA-256 {backup['sha256']}" if backup else NOTHING),
+        ("paused meanwhile", {"us": "yes", "others": "it was already"}.get(str(receipt.get("paused_by")), "no")),
         ("proof", proof),
         ("health", f"{_status(receipt['health_before'])} before, {_status(receipt['health_after'])} after"),
     ]
@@ -171,7 +183,8 @@ def _proof(receipt: Data) -> list[str]:
     found += [f"DANGLING: {text}" for text in verified["dangling"]]
     found += [f"DELETED OUTSIDE THE PLAN: {id_}" for id_ in verified["outside_plan"]]
     if not verified["dangling"]:
-        found.append("no document of the deployment refers to a deleted one")
+        but = f", other than along {', '.join(receipt['ignored'])}" if receipt.get("ignored") else ""
+        found.append(f"no document of the deployment refers to a deleted one{but}")
     if verified["audit_read"]:
         found.append(f"{len(receipt['audit'])} entries of the deployment's audit log name no other document")
     else:
@@ -183,6 +196,13 @@ def _deleted(receipt: Data) -> list[tuple[str, ...]]:
     return [
         (document["table"], document["id"], document["tier"], document["reason"], str(document["sha256"]))
         for document in receipt["deleted"]
+    ]
+
+
+def _changed(receipt: Data) -> list[tuple[str, ...]]:
+    return [
+        (item["table"], item["id"], ", ".join(item["fields"]), item["sha256"], item["after_sha256"])
+        for item in receipt.get("scrubbed", ())
     ]
 
 
@@ -198,9 +218,12 @@ def _md(text: object) -> str:
     return safe
 
 
+def _html_cell(cell: object) -> str:
+    text = html.escape(visible(str(cell)))
+    return f"<code>{text}</code>" if HASH.fullmatch(text) else text
+
+
 def _html_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(visible(str(cell)))}</td>" for cell in row) + "</tr>" for row in rows
-    )
+    body = "".join("<tr>" + "".join(f"<td>{_html_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table>{f'<tr>{head}</tr>' if header else ''}{body}</table>"

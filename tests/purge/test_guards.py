@@ -125,6 +125,8 @@ BAD: dict[str, list[Facts]] = {
         replace(GOOD, is_unattended=True),
         typed(DeploymentType.PROD, is_unattended=True, consent=Consent(True, True)),
         replace(with_documents(replace(TASK, tier="likely")), is_unattended=True, consent=Consent(True, True)),
+        # the server says dev, and the key that it is production's: the most dangerous counts
+        typed(DeploymentType.PROD, server_type=DeploymentType.DEV, is_unattended=True, consent=Consent(True, True)),
     ],
     "key": [
         replace(GOOD, powers=None),
@@ -157,6 +159,8 @@ BAD: dict[str, list[Facts]] = {
         with_documents(replace(TASK, table="users")),
         with_documents(replace(TASK, component="workflow")),
         with_documents(SYSTEM),
+        with_documents(replace(SYSTEM, table="tasks")),
+        with_documents(replace(TASK, table="_storage")),
         with_documents(replace(TASK, id="no id at all")),
         with_documents(replace(TASK, id=made_id("another", 1))),
         replace(GOOD, state="paused", plan=plan_of(replace(GROUP, scrubs=(replace(SCRUB, table="tasks"),)))),
@@ -226,6 +230,11 @@ def test_documents_that_an_earlier_run_deleted_still_count_against_the_share() -
     facts = typed(DeploymentType.PROD, consent=NAMED, deleted={TASK.id}, counts={"tasks": 3, "chatMessages": 10})
     with pytest.raises(GuardRefused, match="guard share"):
         guards.check_all(facts)
+    guards.check_all(replace(facts, counts={"tasks": 4, "chatMessages": 10}))
+    plan = plan_of(PlannedGroup(TASK.id, (planned("tasks", 2), planned("tasks", 3), TASK)))
+    gone = {made_id("tasks", 2), made_id("tasks", 3)}
+    assert guards.shares(plan, {"tasks": 4}, gone) == {"tasks": 0.5}
+    assert guards.shares(plan, {}, gone) == {"tasks": 1.0}
 
 
 # ---- before a plan ---------------------------------------------------------------------------------------------
@@ -248,6 +257,7 @@ def test_a_view_with_holes_is_no_view() -> None:
 def test_a_snapshot_is_of_this_deployment_and_at_most_15_minutes_old() -> None:
     quarter_ns = 15 * 60 * 10**9
     checks.check_snapshot(snapshot(), "happy-animal-123", NOW_MS * 10**6 + quarter_ns)
+    checks.check_snapshot(snapshot(), "happy-animal-123", NOW_MS * 10**6 - quarter_ns)
     for late_ns in (quarter_ns + 1, -quarter_ns - 1):
         with pytest.raises(GuardRefused, match="guard snapshot age"):
             checks.check_snapshot(snapshot(), "happy-animal-123", NOW_MS * 10**6 + late_ns)

@@ -204,6 +204,17 @@ def test_blank_lines_and_events_of_a_newer_version_are_passed_over(tmp_path: Pat
     state = written(path, lambda b: b.intent(["a"]))
     path.write_bytes(path.read_bytes() + b"\n" + b'{"event": "something new"}\n')
     assert ledger.read(path, HASH) == state
+    path.write_bytes(path.read_bytes() + b'\n{"event": "finish"}\n')
+    assert ledger.read(path, HASH).is_finished
+
+
+def test_a_ledger_that_leads_elsewhere_is_not_written_to(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_bytes(b"")
+    path = tmp_path / "l"
+    path.symlink_to(tmp_path / "theirs")
+    with pytest.raises(OSError, match="symbolic"), Ledger(path, State()):
+        pass
+    assert (tmp_path / "theirs").read_bytes() == b""
 
 
 def test_the_ledger_of_another_plan_is_refused(tmp_path: Path) -> None:

@@ -162,6 +162,9 @@ def test_a_backup_is_made_byte_for_byte_the_same_and_says_what_it_is(tmp_path: P
     assert manifest == json.dumps(told, sort_keys=True, separators=(",", ":")).encode() + b"\n"
     held = backup.read(tmp_path / "a.zip")
     assert held == {MESSAGE.id: ("chatMessages", NOW[MESSAGE.id].line), TASK.id: ("tasks", NOW[TASK.id].line)}
+    two = [TASK, planned("tasks", 2)]
+    backup.write(tmp_path / "two.zip", PLAN, two, NOW | {two[1].id: found("tasks", 2)})
+    assert set(backup.read(tmp_path / "two.zip")) == {document.id for document in two}
     assert backup.read(tmp_path / "a.zip", backup.SCRUBBED) == {SCRUB.id: ("chatMessages", SURVIVOR.line)}
 
 
