@@ -43,6 +43,7 @@ def main(size: str, rounds: int | None = None, only: Sequence[str] = (), results
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         context = Context(Path(name), size, rounds, results)
         for room in only or rooms():
+            started_s = clock.monotonic_s()
             try:
                 found = importlib.import_module(f"benchmarks.{room}").rows(context)
             except LeftOutError as why:
@@ -52,6 +53,7 @@ def main(size: str, rounds: int | None = None, only: Sequence[str] = (), results
                 left_out[room], failed = f"failed: {error}"[:300], True
             else:
                 rows += found
+            print(f"{room}: {clock.monotonic_s() - started_s:.0f} s", file=sys.stderr, flush=True)
     print(table(rows))
     for room, why in left_out.items():
         print(f"{room}: left out, {why}")

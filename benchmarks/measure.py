@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import statistics
 import subprocess
 import sys
@@ -56,22 +56,29 @@ class Pair:
         return Figure.of([cost.peak_bytes / GIB for cost in self.ours])
 
 
+# A process counts the memory of the one that started it as its own peak, so a small one starts what is measured.
+_LAUNCH = """
+import json, os, subprocess, sys, time
+started_s = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+wall_s = time.perf_counter() - started_s
+print(json.dumps([os.waitstatus_to_exitcode(status), wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024]))
+"""
+
+
 def run(command: Sequence[str], *, fine: Sequence[int] = FINE) -> Cost:
     """Run a command to its end.
 
     raises  RuntimeError with what it said when it fails: a benchmark of a failure measures nothing
     """
-    started_s = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall_s = time.perf_counter() - started_s
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stderr.close()
-    if process.returncode not in fine:
-        raise RuntimeError(f"{' '.join(command)[:400]} ended with {process.returncode}: {said[-2000:]}")
-    return Cost(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+    launched = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _LAUNCH, *command], capture_output=True, text=True, check=True
+    )
+    code, wall_s, cpu_s, peak_bytes = json.loads(launched.stdout)
+    if code not in fine:
+        raise RuntimeError(f"{' '.join(command)[:400]} ended with {code}: {launched.stderr[-2000:]}")
+    return Cost(wall_s, cpu_s, peak_bytes)
 
 
 def python(code: str, *arguments: str) -> list[str]:

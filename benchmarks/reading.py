@@ -19,7 +19,7 @@ from analyzer.model import FilterName, Snapshot
 from analyzer.rules import InternalLists
 from analyzer.store import Store
 from benchmarks.context import Context, Row
-from benchmarks.generate import export
+from benchmarks.generate import HELPER_PROMPT, export
 from benchmarks.measure import in_turn, run, seconds
 
 MONTH_MS = 30 * 86_400_000
@@ -156,10 +156,16 @@ def load_pandas(store: Store) -> dict[str, pd.DataFrame]:
     def frame(sql: str, *categories: str) -> pd.DataFrame:
         return store._duck.execute(sql).df().astype(dict.fromkeys(categories, "category"))
 
+    prompt = f"coalesce(content_sha256 = unhex(sha256('{HELPER_PROMPT}')), false) as is_helper_prompt"
     message = "coalesce(created_at_ms, creation_time_ms) as judged_at_ms"
     return {
         "tasks": frame("select id, repo_full_name, workspace_path, is_scratchpad, title from revision_tasks"),
-        "messages": frame(f"select task_id, status, {message} from revision_messages", "task_id", "status"),
+        "messages": frame(
+            f"select task_id, status, {message}, llm_model, {prompt} from revision_messages",
+            "task_id",
+            "status",
+            "llm_model",
+        ),
         "traces": frame(f"select task_id, status, {message} from revision_traces", "task_id", "status"),
     }
 
@@ -173,7 +179,10 @@ def pandas_health(frames: dict[str, pd.DataFrame], at_ms: int) -> dict[str, tupl
     for table, statuses in (("messages", ("complete", "failed")), ("traces", ("COMPLETED",))):
         documents = frames[table]
         window = documents[documents.judged_at_ms >= at_ms - MONTH_MS]
-        for name, side in (("raw", window), ("without_tests", window[~window.task_id.isin(left)])):
+        is_left = window.task_id.isin(left)
+        if table == "messages":
+            is_left |= (window.llm_model == "test-model") & window.is_helper_prompt
+        for name, side in (("raw", window), ("without_tests", window[~is_left])):
             by_status = side.status.value_counts()
             found[name] += (len(side), *(int(by_status.get(status, 0)) for status in statuses))
     return found
