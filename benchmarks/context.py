@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.generate import export
-from benchmarks.measure import Figure, Pair, paired, run
+from benchmarks.measure import Cost, Figure, Pair, paired, run
 
 SIZES = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000, "10m": 10_000_000}  # messages
 ROUNDS = {"10k": 3, "100k": 5, "1m": 3, "10m": 1}  # of whole commands
@@ -47,6 +47,7 @@ class Context:
         self.results = results or folder  # for what is kept
         self.size = size
         self.documents = SIZES[size]  # messages; there are a quarter as many traces, and a task for every twenty
+        self.store_cost: Cost | None = None  # what collecting `store` took, once it is made
         self._asked_rounds = rounds
         self.rounds = rounds or ROUNDS[size]
         self.calls = 1 if size == "10k" else 7  # rounds of calls inside one process; at 10k only the answers count
@@ -70,7 +71,7 @@ class Context:
     def store(self) -> Path:
         """Return a store that holds the first export, and nothing else. For reading only."""
         path = self.folder / f"store-{self.size}.duckdb"
-        run(self.collect(self.first, path))
+        self.store_cost = run(self.collect(self.first, path))
         return path
 
     @functools.cached_property

@@ -37,13 +37,18 @@ def rows(context: Context) -> list[Row]:
 
 def measured(context: Context, *, is_largest: bool) -> Mapping[str, Cost]:
     """Run the steps once at one size. The largest is collected once only: a second time does not fit in the run."""
-    store = context.folder / f"growth-{context.size}.duckdb"
-    found = {"collect": run(context.collect(context.first, store))}
-    if not is_largest:
+    if is_largest:
+        store = context.store
+        assert context.store_cost is not None
+        found = {"collect": context.store_cost}
+    else:
+        store = context.folder / f"growth-{context.size}.duckdb"
+        found = {"collect": run(context.collect(context.first, store))}
         found[STEPS[1]] = run(context.collect(context.second, store, taken_at=TAKEN_AGAIN_AT))
     found[STEPS[2]] = run([*context.analyzer, "health", "--db", str(store)])
     found[STEPS[3]] = run([*context.analyzer, "explain", "--full", "--policy", "strict", "--db", str(store)])
-    store.unlink()
+    if not is_largest:
+        store.unlink()
     return found
 
 
