@@ -51,7 +51,7 @@ test-external: $(VENV)/.installed  ## run the tests that need a browser, npm or 
 	@$(BIN)/python tests/run_external.py
 
 fuzz: $(TOOLS)/.locked  ## feed hostile input to all that reads foreign bytes: SEED=1 SECONDS=10 (a target) or RUNS=20000
-	@$(TOOLS)/bin/python -m tests.fuzz --seed $(SEED) --seconds $(SECONDS) $(if $(RUNS),--runs $(RUNS))
+	@$(TOOLS)/bin/python -m tests.fuzz --seed $(SEED) --seconds $(SECONDS) --jobs $(JOBS) $(if $(RUNS),--runs $(RUNS))
 
 mutation: $(TOOLS)/.locked  ## change guards, ledger and backup one operator at a time, and count what no test notices
 	@$(TOOLS)/bin/python -m tests.mutation

@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -101,13 +102,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=int, default=10, help="for each target")
     parser.add_argument("--runs", type=int, help="inputs for each target, instead of seconds: the same each time")
+    parser.add_argument("--jobs", type=int, default=2, help="targets at once")
     parser.add_argument("--target", action="append", choices=list(TARGETS), help="only these")
     asked = parser.parse_args()
     budget = f"-runs={asked.runs}" if asked.runs else f"-max_total_time={asked.seconds}"
     outcomes = []
-    for name in asked.target or TARGETS:
-        print(f"… {name}", file=sys.stderr)
-        outcomes.append(explored(name, budget, asked.seed))
+    with ThreadPoolExecutor(asked.jobs) as pool:
+        for outcome in pool.map(lambda name: explored(name, budget, asked.seed), asked.target or TARGETS):
+            print(f"{outcome.name}: {outcome.inputs:,} inputs", file=sys.stderr)
+            outcomes.append(outcome)
     print(table(outcomes, f"{asked.runs:,} inputs" if asked.runs else f"{asked.seconds} s", asked.seed))
     return 1 if any(outcome.crashes for outcome in outcomes) else 0
 
