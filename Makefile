@@ -11,7 +11,7 @@ SEED ?= 1
 SECONDS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-live demo-purge test test-external fuzz mutation audit sbom check format docs bench bench-large lock spark clean
+.PHONY: help demo demo-live demo-purge test test-external fuzz mutation audit sbom torture check format docs bench bench-large lock spark clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -64,6 +64,9 @@ sbom: $(TOOLS)/.locked  ## write dist/sbom.cdx.json: what the locked versions at
 	@$(TOOLS)/bin/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible \
 	  --output-format JSON --output-file dist/sbom.cdx.json requirements/run.txt
 	@echo dist/sbom.cdx.json
+
+torture: $(VENV)/.installed  ## kill, starve and fault the tool at random; RUNS=500 SEED=1
+	@$(BIN)/python -m tests.torture --runs $(or $(RUNS),500) --seed $(SEED) --jobs $(JOBS)
 
 check: $(VENV)/.installed  ## format, lint, types, import contracts, docs drift; changes nothing
 	$(BIN)/ruff format --check .

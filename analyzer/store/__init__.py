@@ -73,8 +73,10 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object = None, error: BaseException | None = None, __: object = None) -> None:
         connection.close(self._duck, self.path)
+        if isinstance(error, duckdb.Error) and (refused := connection.no_room(self.path, error)):
+            raise refused from None
 
     def snapshots(self, deployment: str | None = None) -> tuple[Snapshot, ...]:
         """Return the complete snapshots by deployment, oldest source time first."""

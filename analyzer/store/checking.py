@@ -22,6 +22,7 @@ from analyzer.store.frame import Frame
 from analyzer.units import visible
 
 REBUILD = "`analyzer store repair` works it out again"
+DROP = "`analyzer store repair` drops it: it is kept for speed alone"
 COLLECT_ALL = "the next live collect must read everything: `analyzer store repair` drops what waits"
 RECOLLECT = "no command mends what was collected: take an earlier copy of the store, or collect into a new one"
 LATEST_MS = 2**62 // 1_000_000
@@ -44,6 +45,7 @@ QUERIES: Mapping[str, str] = {
     "numbers": RECOLLECT,
     "intervals": REBUILD,
     "counts": RECOLLECT,
+    "derived": DROP,
     "leftovers": RECOLLECT,
     "texts": RECOLLECT,
     "cursors": COLLECT_ALL,
@@ -64,7 +66,7 @@ def problems_of(path: Path, *, wait_s: float = 10.0) -> tuple[Problem, ...]:
     """
     duck = connection.open_for_reading(path, wait_s)
     try:
-        return (*problems_in(duck), *_of_files(path))
+        return (*problems_in(duck), *problems_of_files(path))
     finally:
         connection.close(duck, path)
 
@@ -141,7 +143,7 @@ def _of_views(duck: duckdb.DuckDBPyConnection) -> Iterator[str]:
             yield f"snapshot {snapshot.id} cannot be read: {str(error).splitlines()[0][:200]}"
 
 
-def _of_files(path: Path) -> list[Problem]:
+def problems_of_files(path: Path) -> list[Problem]:
     """Look at the files beside a store: who may read them, and what a process that was killed has left."""
     found = []
     for file in (path, connection.copy_before_migration(path)):

@@ -131,6 +131,16 @@ def _connect(path: Path, *, read_only: bool, wait_s: float) -> duckdb.DuckDBPyCo
             ) from None
 
 
+def no_room(path: Path, error: duckdb.Error) -> StoreError | None:
+    """Return what to tell a user where the disk refused a write; None for any other error."""
+    said = str(error).splitlines()[0]
+    if not any(
+        word in said.lower() for word in ("could not write", "no space left", "could not fsync", "read-only file")
+    ):
+        return None
+    return StoreError(f"cannot write {path}: {said[:200]}", hint="make room, and start again; the store is as it was")
+
+
 def _holder(message: str) -> str:
     match = _HOLDER.search(message)
     return f"process {match['pid']} ({Path(match['program']).name})" if match else "another process"

@@ -11,6 +11,7 @@ import duckdb
 import orjson
 
 from analyzer.convex.text import reduced
+from analyzer.store import remembered, stretches
 from analyzer.store.columns import REVISION_TABLES, RevisionTable, revision_table
 from analyzer.store.ingest import rebuild_ends
 from analyzer.store.masking import Matcher
@@ -106,6 +107,8 @@ def remove_documents(duck: duckdb.DuckDBPyConnection, matcher: Matcher) -> None:
     )
     for (number,) in duck.execute(held).fetchall():  # the next live read begins anew, or counts would disagree
         drop_what_waits(duck, number)
+        remembered.forget(duck, number)
+    stretches.forget(duck)  # the next export is read whole, or what it holds of this would be missed
     for kind in REVISION_TABLES.values():
         duck.execute(f"delete from {kind.name} where component = '' and {_is_forgotten()}")
     rebuild_ends(duck)

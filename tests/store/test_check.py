@@ -57,6 +57,12 @@ FAULTS = {
     "insert into sync select * from sync limit 1": {"cursors"},
     "update sync set cursor = 'nonsense'": {"cursors"},
     "create or replace sequence revision_no start 3": {"numbers"},
+    "insert into remembered values (1, 99, 5, 'x', 0)": {"derived"},
+    "insert into remembered_artifact (deployment_no, from_ns, component, table_name, id, tier, rules, reason) "
+    "values (1, 5, '', 'tasks', 'nobody', 'certain', [], '')": {"derived"},
+    "insert into export_stretch select 1, '', 'tasks', snapshot_no, as_of_ns, 'd', 'a', 'b', 77, 0, '[]' "
+    "from snapshot where snapshot_no = 1": {"derived"},
+    "insert into export_stretch values (1, '', 'tasks', 99, 5, 'd', 'a', 'b', 77, 0, '[]')": {"derived"},
     "insert into observed_span values (77, 'calls', 5, 6, false, '')": {"observed"},
     "insert into observed_span values (1, 'calls', 7, 6, false, '')": {"observed"},
     "insert into function_minute select 1, '', 'f', 60000, 1, 1, 1, 1, 1, 1, 1 from range(2)": {"observed"},
@@ -182,6 +188,15 @@ def contents(path: Path) -> dict[str, list[tuple[object, ...]]]:
     """Return the rows of every table that is not derived."""
     with duckdb.connect(str(path), read_only=True) as duck:
         names = [row[0] for row in duck.execute("select table_name from duckdb_tables() order by all").fetchall()]
-        derived = ("revision_end", "sync", "sync_truncate", "sync_drift", "log_position")
+        derived = (
+            "remembered",
+            "remembered_artifact",
+            "export_stretch",
+            "revision_end",
+            "sync",
+            "sync_truncate",
+            "sync_drift",
+            "log_position",
+        )
         kept = [name for name in names if name not in derived and not name.startswith("staged_")]
         return {name: duck.execute(f"select * from {name} order by all").fetchall() for name in kept}

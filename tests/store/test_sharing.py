@@ -163,6 +163,28 @@ def test_a_writer_killed_at_any_moment_leaves_the_store_whole(tmp_path: Path) ->
     assert 1 in outcomes  # some were killed before they committed
 
 
+FULL = """
+import resource, sys
+from pathlib import Path
+from click.testing import CliRunner
+from analyzer import cli
+store = Path(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+done = CliRunner().invoke(cli.main, ["artifacts", "mark", "m1", "--test", "--because", "x" * 400, "--db", str(store)])
+print(done.exit_code, done.stderr)
+"""
+
+
+def test_a_disk_that_is_full_is_a_line_of_fact_and_leaves_the_store_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    make_store(path, tmp_path / "a")
+    done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"3 error: cannot write {path}: "), done.stdout
+    assert "hint:  make room, and start again; the store is as it was" in done.stdout
+    with Store.read(path) as store:
+        assert len(store.snapshots()) == 1 and store.marks("happy-animal-123") == ()
+
+
 def test_several_deployments_must_be_told_apart(tmp_path: Path) -> None:
     with Store.write(tmp_path / "s.duckdb") as store:
         for name in ("a-1", "b-2"):
