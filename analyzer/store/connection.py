@@ -79,8 +79,7 @@ def open_for_writing(path: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = not path.exists()
-        if fresh:
+        if not path.exists():
             _ignore_in_git(path)
         connection = _connect(path, read_only=False, wait_s=wait_s)
         path.chmod(0o600)
@@ -90,7 +89,7 @@ def open_for_writing(path: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
         ) from None
     try:
         _configure(connection, path, _memory.limit_bytes or _default_for_writing())
-        _migrate(connection, path, 0 if fresh else _schema_version(connection, path))
+        _migrate(connection, path, _schema_version(connection, path))  # somebody else may have made it meanwhile
     except BaseException:
         close(connection, path)
         raise

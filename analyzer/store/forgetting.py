@@ -68,8 +68,11 @@ def find(path: Path, wanted: Wanted, *, wait_s: float = 10.0) -> Found:
 
     raises  StoreError
     """
-    with contextlib.closing(connection.open_for_reading(path, wait_s)) as duck:
+    duck = connection.open_for_reading(path, wait_s)
+    try:
         return _find(duck, wanted)
+    finally:
+        connection.close(duck, path)
 
 
 def forget(
@@ -96,6 +99,7 @@ def forget(
             told = path.stat()
             duck.close()
             with _held(path, told):
+                shutil.rmtree(connection.spill_folder(path), ignore_errors=True)
                 made.replace(path)
                 copies.sync(path.parent)
                 clock.sleep_s(SETTLE_S)
@@ -163,7 +167,7 @@ def _opened(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         yield duck
     finally:
-        duck.close()
+        connection.close(duck, path)
 
 
 @contextlib.contextmanager
@@ -189,13 +193,12 @@ def _held(path: Path, told: os.stat_result) -> Iterator[None]:
 
 
 def _beside(path: Path) -> list[Path]:
-    """Return what lies beside a store and may hold what was forgotten: DuckDB's scratch, and copies of the store."""
-    kept = list(path.parent.glob(f"{path.name}.before-schema-*"))
-    return [found for found in (*kept, path.with_name(f"{path.name}.tmp")) if found.exists()]
+    """Return the copies of a store from before a migration: they hold what was forgotten."""
+    return sorted(path.parent.glob(f"{path.name}.before-schema-*"))
 
 
 def beside(path: Path) -> Sequence[str]:
-    """Return the names of what goes together with the old file."""
+    """Return the names of the files that go together with the old store."""
     return [found.name for found in _beside(path)]
 
 

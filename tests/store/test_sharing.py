@@ -163,6 +163,35 @@ def test_a_writer_killed_at_any_moment_leaves_the_store_whole(tmp_path: Path) ->
     assert 1 in outcomes  # some were killed before they committed
 
 
+MAKE = """
+import sys
+from pathlib import Path
+from analyzer.store import Store
+print("ready", flush=True)
+sys.stdin.readline()
+with Store.write(Path(sys.argv[1])) as store:
+    print(len(store.snapshots()), flush=True)
+"""
+
+
+@pytest.mark.external
+def test_several_that_make_the_same_store_at_once_find_it_made(tmp_path: Path) -> None:
+    for attempt in range(5):
+        path = tmp_path / f"{attempt}.duckdb"
+        makers = [
+            subprocess.Popen(
+                [sys.executable, "-c", MAKE, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            for _ in range(4)
+        ]
+        assert [maker.stdout.readline() for maker in makers if maker.stdout] == ["ready\n"] * 4
+        for maker in makers:
+            assert maker.stdin
+            maker.stdin.write("\n")
+            maker.stdin.flush()
+        assert [maker.communicate(timeout=60)[0] for maker in makers] == ["0\n"] * 4
+
+
 FULL = """
 import resource, sys
 from pathlib import Path
