@@ -329,14 +329,16 @@ def crowd(run: Run) -> None:
     for position, hand in enumerate(writers):
         found = hand.finish(run.random.random() if dies and position == 0 else None)
         run.happened[found.kind] += 1
-        if found.kind != "done" and position:
+        waited = found.kind == "refused" and "in use by process" in found.text  # a slow machine: it is told so
+        if position and not waited and found.kind != "done":
             raise BrokenError(f"a collector among others fails: {found.text}")
     for hand in readers:
         found = hand.finish()
         run.happened[found.kind] += 1
         if found.kind == "fault" or (found.kind == "refused" and "in use by process" not in found.text):
             raise BrokenError(f"a reader among writers fails: {found.text}")
-    run.must(works.collect_export, made["v0"][0], run.store)
+    for path, _ in made.values():  # what is there already is not added twice
+        run.must(works.collect_export, path, run.store)
     run.check({label: held for label, (_, held) in made.items()}, exactly=True)
 
 
