@@ -29,14 +29,14 @@ class Remote:
 folder = Path(sys.argv[3])
 path = folder / "plan.json"
 w = World(Remote, folder)
-w.apply(plan_file.read(path), path, pace=Pace(batch_documents=2, settle_s=0.0))
+w.apply(plan_file.read(path), path, pace=Pace(batch_documents=2, settle_s=0.0), pauses=len(sys.argv) > 4)
 """
 ROOT = Path(__file__).parents[2]
 
 
-def killed_while(w: World, gate: Gate) -> None:
+def killed_while(w: World, gate: Gate, *more: str) -> None:
     """Apply in another process, and kill it when its request has come to the gate."""
-    command = [sys.executable, "-c", CHILD, w.deployment.url, w.deployment.admin_key, str(w.folder)]
+    command = [sys.executable, "-c", CHILD, w.deployment.url, w.deployment.admin_key, str(w.folder), *more]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) as child:
         assert gate.reached.wait(60), child.stderr and child.stderr.read()
         child.send_signal(signal.SIGKILL)
@@ -59,6 +59,19 @@ def test_killed_while_a_batch_is_on_its_way(tmp_path: Path, after_commit: bool, 
         assert before - w.living() == {w.ids[n] for n in LEFTOVERS}
         assert {d["id"] for d in made["deleted"]} == {w.ids[n] for n in LEFTOVERS}
         assert made["verified"]["ok"]
+
+
+@pytest.mark.slow
+def test_killed_while_paused_it_stays_paused_until_the_same_command_is_started_again(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        killed_while(w, w.deployment.faults.hold(function=DELETE), "--pause")
+        w.deployment.faults.clear()
+        assert w.deployment.settings.state == "paused"
+        assert ledger.read(ledger.path_of(path), plan.hash).paused_by == "us"
+        made = w.apply(plan, path)
+        assert w.deployment.settings.state == "running" and made["verified"]["ok"]
+        assert {d["id"] for d in made["deleted"]} == {w.ids[n] for n in LEFTOVERS}
 
 
 def lines_of_a_whole_apply(w: World) -> tuple[list[bytes], Path]:
