@@ -52,6 +52,8 @@ def rows(context: Context) -> list[Row]:
         raise LeftOutError("the stand-in serves 10 M documents more slowly than this run may take")
     with serving(context) as server:
         found = [*_against_bare(context, server), *_again(context, server)]
+    if context.size == "1m":
+        return found  # a thousand pages at 50 ms would tell nothing new
     with serving(context, "--without-sync") as server:
         return [*found, _at_latency(context, server)]
 

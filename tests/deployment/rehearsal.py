@@ -39,6 +39,13 @@ TESTS_AT, TESTS = 33, 16
 OUTAGE = (45, 47)  # the server cannot be reached between these minutes
 
 
+STORY = """A rehearsal: a stand-in for a Convex deployment listens at {url}.
+An app is in use there. Its team sets four flags, one after the other, and then runs its own test helper.
+`analyzer collect --every 3m` watches for {hours:g} h of the deployment's clock, which runs far faster than yours; each
+line below is one look. At the end the tool explains why health says "degraded", and draws it.
+"""
+
+
 class Player:
     """A pace for the watch: its waiting is the time in which things happen."""
 
@@ -135,7 +142,7 @@ def main() -> int:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             try:
                 variables = _variables(keys, server)
-                print(f"a stand-in deployment listens at {variables['CONVEX_URL']}", file=sys.stderr)
+                print(STORY.format(url=variables["CONVEX_URL"], hours=args.minutes / 60), file=sys.stderr)
                 found = _watch(variables, args.out, args.minutes)
             finally:
                 server.terminate()
