@@ -6,14 +6,25 @@ from benchmarks.context import TAKEN_AGAIN_AT, Context, Row
 from benchmarks.measure import GIB, Cost, Figure, python
 
 INFLATE_AND_LOAD = """
-import sys, zipfile, shutil, duckdb
+import struct, sys, zipfile, duckdb
+from isal import isal_zlib
 from benchmarks.generate import columns
 archive, store, scratch = sys.argv[1:]
+names = []
 with zipfile.ZipFile(archive) as z:
-    names = [n for n in z.namelist() if n.endswith("documents.jsonl") and not n.startswith("_")]
-    for n in names:
-        with z.open(n) as source, open(scratch + "/" + n.replace("/", "_"), "wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
+    for info in z.infolist():
+        if not info.filename.endswith("documents.jsonl") or info.filename.startswith("_"):
+            continue
+        names.append(info.filename)
+        z.fp.seek(info.header_offset + 26)
+        z.fp.seek(sum(struct.unpack("<HH", z.fp.read(4))), 1)
+        inflater, left = isal_zlib.decompressobj(-15), info.compress_size
+        with open(scratch + "/" + info.filename.replace("/", "_"), "wb") as target:
+            while left:
+                piece = z.fp.read(min(left, 1 << 20))
+                left -= len(piece)
+                target.write(inflater.decompress(piece))
+            target.write(inflater.flush())
 duck = duckdb.connect(store)
 duck.execute("set preserve_insertion_order = false")
 for n in names:
@@ -40,7 +51,7 @@ def rows(context: Context) -> list[Row]:
         "collect an export",
         [fresh, collect],
         [fresh, load],
-        against="inflate, then typed read_json, extras dropped",
+        against="isal inflate to files, then typed read_json, extras dropped",
         limit=1.5,
         judged_at="1m",
     )

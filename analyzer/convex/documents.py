@@ -25,6 +25,7 @@ import orjson
 
 from analyzer.convex import ids, values
 from analyzer.convex.lines import HINT, blocks, parse, refuse_repeated_fields, shape_keys
+from analyzer.convex.shapes import Drift, Shape, work_out
 from analyzer.convex.spools import create
 from analyzer.convex.text import TooDeepError, holds_no_string, reduced
 from analyzer.errors import SourceInvalid
@@ -36,12 +37,6 @@ MAX_DRIFT_ITEMS = 1000  # told apart; further ones are counted under one name
 OTHER_FIELDS = "…"
 LEFTOVERS = "leftovers"  # field of a spooled line
 MAX_CREATION_MS = 9.2e12  # the year 2261: no later time can be told in nanoseconds, so none is anyone's clock
-
-_PYTHON_TYPES = {"double": float, "varchar": str, "boolean": bool}
-# Free text of the app's own tables: it has no column because text is not stored, so finding it is no surprise.
-_APP_TEXT_FIELDS = frozenset({"errorMessage", "metadataJson"})
-
-Drift = tuple[str, str, str]  # field, kind, found
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +64,6 @@ class Counted:
     documents: int
     newest_ms: float | None
     drift: Counter[Drift]
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """What follows from a document's field names and JSON types alone."""
-
-    has_id: bool
-    has_time: bool
-    columns: tuple[str, ...]  # fields whose column takes them; with `_id` and the table's own text
-    fits: bool  # whether every column takes what stands there: a null as nothing, an int64 as the nearest number
-    leftovers: tuple[str, ...]  # fields that go to leftovers, whole
-    has_string_left: bool  # whether one of them is a string
-    drift: tuple[Drift, ...]
-    wrapped: tuple[str, ...]  # mistyped fields whose type only the value tells: {"$bytes": …}
 
 
 def screen(
@@ -118,7 +99,7 @@ class Screening:
         self._table, self._shape, self._where, self._keep_text = table, shape, where, keep_text
         self._spool_path = spool_dir / "documents.jsonl"
         self._spool = create(self._spool_path)
-        self._shapes: dict[tuple[Any, ...], _Shape] = {}
+        self._shapes: dict[tuple[Any, ...], Shape] = {}
         self._drift: Counter[Drift] = Counter()
         self._part_drift: Counter[Drift] = Counter()
         self._documents, self._spooled_documents, self._longest_bytes = 0, 0, 0
@@ -180,7 +161,7 @@ class Screening:
         return parts
 
     def _spooled(
-        self, documents: Sequence[dict[str, Any]], lines: Sequence[bytes], shapes: Sequence[_Shape], first_line: int
+        self, documents: Sequence[dict[str, Any]], lines: Sequence[bytes], shapes: Sequence[Shape], first_line: int
     ) -> Sequence[bytes]:
         """Return the lines as the store loads them."""
         if not self._shape.typed:
@@ -213,12 +194,12 @@ class Screening:
             newest_creation_ms=self._newest_ms,
         )
 
-    def _shape_of(self, key: tuple[Any, ...]) -> _Shape:
+    def _shape_of(self, key: tuple[Any, ...]) -> Shape:
         found = self._shapes.get(key)
         if found is None:
             if len(self._shapes) >= MAX_SHAPES:
                 self._shapes.clear()
-            found = self._shapes[key] = _work_out(key, self._shape)
+            found = self._shapes[key] = work_out(key, self._shape)
         return found
 
     def _check_ids(self, documents: Sequence[dict[str, Any]], has_id: list[bool] | None, first_line: int) -> None:
@@ -247,7 +228,7 @@ class Screening:
         self,
         documents: Sequence[dict[str, Any]],
         lines: Sequence[bytes],
-        shapes: Sequence[_Shape],
+        shapes: Sequence[Shape],
         first_line: int,
     ) -> list[bytes]:
         """Return the lines with their leftovers as one more field; those with a clashing value are written anew."""
@@ -264,14 +245,14 @@ class Screening:
                 found[offset] = orjson.dumps(_row(document, shape, leftovers))
         return found
 
-    def _rows(self, documents: Sequence[dict[str, Any]], shapes: Sequence[_Shape], first_line: int) -> list[bytes]:
+    def _rows(self, documents: Sequence[dict[str, Any]], shapes: Sequence[Shape], first_line: int) -> list[bytes]:
         rows = []
         for offset, (document, shape) in enumerate(zip(documents, shapes, strict=True)):
             leftovers = self._leftovers(document, shape, first_line + offset) if shape.leftovers else None
             rows.append(orjson.dumps(_row(document, shape, leftovers)))
         return rows
 
-    def _leftovers(self, document: dict[str, Any], shape: _Shape, line: int) -> str:
+    def _leftovers(self, document: dict[str, Any], shape: Shape, line: int) -> str:
         fields = {field: document[field] for field in shape.leftovers}
         for field in shape.wrapped:
             self._part_drift[field, "mistyped", values.type_name(document[field])] += 1
@@ -289,55 +270,14 @@ class Screening:
         return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _work_out(key: tuple[Any, ...], table: TableShape) -> _Shape:
-    """Derive what a shape means for a table; `key` is all field names, then all their types."""
-    half = len(key) // 2
-    types = dict(zip(key[:half], key[half:], strict=True))
-    columns, leftovers, drift, wrapped, fits = ["_id"], [], [], [], True
-    for field, found in types.items():
-        wanted = table.fields.get(field)
-        if field == "_id":
-            continue
-        if field == table.text_field and found is str:
-            columns.append(field)
-            continue
-        if wanted is not None and found is _PYTHON_TYPES[wanted]:
-            columns.append(field)
-            continue
-        leftovers.append(field)
-        if wanted is None and field != table.text_field:
-            if table.typed and field not in _APP_TEXT_FIELDS:
-                drift.append((field, "unknown_field", values.TYPE_NAMES[found]))
-            continue
-        if wanted == "double" and found is int:
-            columns.append(field)  # its column holds the number; the leftovers hold it exactly
-        elif found is not type(None):
-            fits = False
-        if found is dict:
-            wrapped.append(field)
-        else:
-            drift.append((field, "mistyped", values.TYPE_NAMES[found]))
-    drift += [(field, "missing_field", "") for field in table.required if field not in types]
-    return _Shape(
-        has_id=types.get("_id") is str,
-        has_time=types.get("_creationTime") in (float, int),
-        columns=tuple(columns),
-        fits=fits,
-        leftovers=tuple(leftovers),
-        has_string_left=any(types[field] is str for field in leftovers),
-        drift=tuple(drift),
-        wrapped=tuple(wrapped),
-    )
-
-
-def _newest_ms(documents: Sequence[dict[str, Any]], shapes: Sequence[_Shape]) -> float | None:
+def _newest_ms(documents: Sequence[dict[str, Any]], shapes: Sequence[Shape]) -> float | None:
     times = [d["_creationTime"] for d, shape in zip(documents, shapes, strict=True) if shape.has_time]
     if times and not 0 <= max(times) <= MAX_CREATION_MS:
         times = [time for time in times if 0 <= time <= MAX_CREATION_MS]
     return float(max(times)) if times else None
 
 
-def _row(document: dict[str, Any], shape: _Shape, leftovers: str | None) -> dict[str, Any]:
+def _row(document: dict[str, Any], shape: Shape, leftovers: str | None) -> dict[str, Any]:
     return {field: document[field] for field in shape.columns} | {LEFTOVERS: leftovers}
 
 
@@ -346,5 +286,5 @@ def _rises(last_id: str, texts: Sequence[str]) -> bool:
     return last_id < texts[0] and all(map(lt, texts, islice(texts, 1, None)))
 
 
-def _lack_id(shapes: dict[Any, _Shape]) -> bool:
+def _lack_id(shapes: dict[Any, Shape]) -> bool:
     return not all(shape.has_id for shape in shapes.values())
