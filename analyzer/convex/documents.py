@@ -149,7 +149,8 @@ class Screening:
         for start, end in pairwise([0, *(ends or [len(documents)])]):
             drift = self._part_drift = Counter()
             for key, count in Counter(keys[start:end]).items():
-                drift.update(dict.fromkeys(found[key].drift, count))
+                for item in found[key].drift:
+                    drift[item] += count
             newest_ms = _newest_ms(documents[start:end], shapes[start:end])
             spooled = self._spooled(documents[start:end], lines[start:end], shapes[start:end], first_line + start)
             self._spool.write(b"\n".join(spooled) + b"\n")
