@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from analyzer.analysis.artifacts import EVIDENCE, TIERS, Unjudged, unjudged
@@ -70,6 +72,31 @@ class Why:
     belongings: tuple[tuple[str, int], ...]  # (table, documents) that name it as their task or message
     mark: Mark | None
     unjudged: tuple[Unjudged, ...]  # rules for its tables whose silence means nothing
+
+
+def redacted(told: Why) -> Why:
+    """Return the same without the texts that were found in documents: each is its length and its hash, as kept text is.
+
+    What a person wrote in a mark goes as well.
+    """
+    mark = None if told.mark is None else replace(told.mark, because="")
+    return replace(told, places=tuple(map(_redacted_place, told.places)), mark=mark)
+
+
+def _redacted_place(place: Place) -> Place:
+    fired, almost = (
+        tuple(replace(rule, signs=tuple(map(_redacted_sign, rule.signs))) for rule in rules)
+        for rules in (place.fired, place.almost)
+    )
+    return replace(place, fired=fired, almost=almost)
+
+
+def _redacted_sign(sign: Sign) -> Sign:
+    value = None if sign.found is None else json.loads(sign.found)
+    if not isinstance(value, str):
+        return sign
+    digest = {"length": len(value), "sha256": hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()}
+    return replace(sign, found=json.dumps({"$text": digest}))
 
 
 def why(frame: Frame, rules: RuleSet, document_id: str) -> Why:

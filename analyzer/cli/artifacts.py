@@ -77,12 +77,21 @@ def list_(
 @options.settings("db", "deployment", "wait")
 @options.snapshot
 @options.at
+@click.option("--redact", is_flag=True, help="Of values found in documents show length and hash alone.")
 @options.output_format("text", "json")
-def why(*, settings: Settings, document_id: str, snapshot: str | None, at_ms: int | None, fmt: str) -> int:
-    """Say which rules select the document ID, on what grounds, and which almost do."""
+def why(
+    *, settings: Settings, document_id: str, snapshot: str | None, at_ms: int | None, redact: bool, fmt: str
+) -> int:
+    """Say which rules select the document ID, on what grounds, and which almost do.
+
+    This alone shows what stands in a document: the values that a rule asked for, a title or an address among them.
+    --redact leaves them out, for an answer that goes to others.
+    """
+    from analyzer.analysis import why as explaining
     from analyzer.report import artifacts_text
 
     found = _explained(settings, document_id, snapshot, at_ms)
+    found = explaining.redacted(found) if redact else found
     if fmt == "json":
         output.write_json(artifacts_text.why_data(found))
     else:

@@ -209,3 +209,17 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     for words in (("list",), ("why", "x"), ("mark", "x", "--test", "--because", "y")):
         assert run(tmp_path / "none.duckdb", *words).exit_code == 3
     assert not (tmp_path / "none.duckdb").exists()
+
+
+def test_values_of_documents_can_be_left_out_of_the_reasons(tmp_path: Path) -> None:
+    store = storing.put(
+        tmp_path, {"users": [storing.document("users", 1, email="workflow-test@test.local", name="Workflow Test User")]}
+    )
+    words = ["artifacts", "why", storing.make_id("users", 1), "--db", str(store)]
+    for more in ([], ["--format", "json"]):
+        shown = CliRunner().invoke(cli.main, [*words, *more])
+        hidden = CliRunner().invoke(cli.main, [*words, *more, "--redact"])
+        assert shown.exit_code == hidden.exit_code == 0
+        assert "helper-user" in hidden.stdout
+    assert json.loads(shown.stdout)["places"][0]["fired"][0]["signs"][0]["found"] == "workflow-test@test.local"
+    assert set(json.loads(hidden.stdout)["places"][0]["fired"][0]["signs"][0]["found"]) == {"$text"}
