@@ -168,6 +168,25 @@ def test_a_backup_is_made_byte_for_byte_the_same_and_says_what_it_is(tmp_path: P
     assert backup.read(tmp_path / "a.zip", backup.SCRUBBED) == {SCRUB.id: ("chatMessages", SURVIVOR.line)}
 
 
+def test_a_backup_without_some_documents_says_so_and_holds_the_others_as_they_were(tmp_path: Path) -> None:
+    made = backup.write(tmp_path / "a.zip", SCRUBBING, PLAN.documents, NOW | {SCRUB.id: SURVIVOR}, SCRUBBING.scrubs)
+    told = backup.manifest(made.path)
+    content, left = backup.without(made.path, frozenset({TASK.id, "another"}))
+    made.path.write_bytes(content)
+    assert left == 1
+    assert backup.read(made.path) == {MESSAGE.id: ("chatMessages", NOW[MESSAGE.id].line)}
+    assert backup.read(made.path, backup.SCRUBBED) == {SCRUB.id: ("chatMessages", SURVIVOR.line)}
+    assert backup.manifest(made.path) == told | {
+        "documents": {MESSAGE.id: MESSAGE.sha256},
+        "tables": {"chatMessages": 10003},
+        "forgotten": 1,
+    }
+    content, left = backup.without(made.path, frozenset({MESSAGE.id, SCRUB.id}))
+    made.path.write_bytes(content)
+    told = backup.manifest(made.path)
+    assert (left, told["forgotten"], told["documents"], told["scrubbed"], told["tables"]) == (0, 2, {}, {}, {})
+
+
 if __name__ == "__main__":
     import tempfile
 
