@@ -111,6 +111,7 @@ def main() -> int:
                 params = values(frame)
                 for name in NAMES:
                     text, fine = compared(engine, frame, name, params)
+                    print(f"{title}: {name}: {text}", file=sys.stderr, flush=True)
                     said[name].append(text)
                     is_fine = is_fine and fine
     print(f"{'query':30}" + "".join(f"{title:28}" for title in titles))
