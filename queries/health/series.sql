@@ -172,7 +172,7 @@ span as (
         'total' as measure,
         null::varchar as status,
         d.before_tick as before_tick,
-        d.window_tick as last_tick,
+        d.window_tick as end_tick,
         d.document_count,
     from message_total as d
     union all
@@ -181,7 +181,7 @@ span as (
         'not_completed' as measure,
         d.status as status,
         d.before_tick as before_tick,
-        d.window_tick as last_tick,
+        d.window_tick as end_tick,
         d.document_count,
     from message_open as d
     union all
@@ -190,7 +190,7 @@ span as (
         'stuck' as measure,
         d.status as status,
         d.before_stuck_tick as before_tick,
-        d.until_tick as last_tick,
+        d.until_tick as end_tick,
         d.document_count,
     from message_open as d
     where d.before_stuck_tick is not null
@@ -200,7 +200,7 @@ span as (
         'total' as measure,
         null::varchar as status,
         d.before_tick as before_tick,
-        d.window_tick as last_tick,
+        d.window_tick as end_tick,
         d.document_count,
     from trace_total as d
     union all
@@ -209,7 +209,7 @@ span as (
         'not_completed' as measure,
         d.status as status,
         d.before_tick as before_tick,
-        d.window_tick as last_tick,
+        d.window_tick as end_tick,
         d.document_count,
     from trace_open as d
     union all
@@ -218,7 +218,7 @@ span as (
         'stuck' as measure,
         d.status as status,
         d.before_stuck_tick as before_tick,
-        d.until_tick as last_tick,
+        d.until_tick as end_tick,
         d.document_count,
     from trace_open as d
     where d.before_stuck_tick is not null
@@ -228,7 +228,7 @@ span as (
         'recent' as measure,
         null::varchar as status,
         d.before_tick as before_tick,
-        d.recent_tick as last_tick,
+        d.recent_tick as end_tick,
         d.document_count,
     from trace_total as d
     union all
@@ -237,7 +237,7 @@ span as (
         'recent_failed' as measure,
         d.status as status,
         d.before_tick as before_tick,
-        d.recent_tick as last_tick,
+        d.recent_tick as end_tick,
         d.document_count,
     from trace_open as d
     where d.status = 'FAILED'
@@ -248,7 +248,7 @@ select
     s.measure,
     s.status,
     least(greatest(s.before_tick + 1, 0), $ticks)::bigint as first_tick,
-    greatest(least(s.last_tick, $ticks - 1), -1)::bigint as last_tick,
+    greatest(least(s.end_tick, $ticks - 1), -1)::bigint as last_tick,
     sum(s.document_count)::bigint as document_count,
 from span as s
 group by s.table_name, s.measure, s.status, first_tick, last_tick
