@@ -1,6 +1,6 @@
 """Mends what sqlglot carries from DuckDB to Spark with another meaning, each by a template in Spark's own words.
 
-Every entry was found by running both engines over the same values; `tests/spark/test_meaning.py` does it again.
+Every entry was found by running both engines over the same values; `make spark` does it again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TEMPLATES: dict[object, str] = {
     exp.Ceil: f"case when abs(:x) < {EXACT} then cast(ceil(:x) as double) else :x end",
     exp.IsNan: "case when :x is not null then isnan(:x) end",  # there: false of NULL
     exp.Sign: "case when isnan(:x) then 0 else cast(signum(:x) as int) end",  # there: NaN of NaN
-    exp.Lower: "lower(translate(:x, 'İΣ', 'iσ'))",  # there two letters are lowered by their neighbours
+    exp.Lower: "lower(translate(:x, 'İΣ', 'iσ'))",  # there their neighbours count; Unicode 16 differs
     exp.ArraySize: "cast(size(:x) as bigint)",  # there: INT
     exp.ArraySort: "array_sort(:x)",
     exp.ArrayContains: "case when :y is not null and :x is not null then coalesce(array_contains(:x, :y), false) end",

@@ -19,6 +19,7 @@ from analyzer.flows import demo, querying
 from analyzer.model import FilterName
 from analyzer.rules import InternalLists, load_all
 from analyzer.store import Frame, Store
+from tests.spark import meaning
 from tests.support import collected, collected_case, export, golden_cases
 
 HOUR = 3_600_000
@@ -114,11 +115,13 @@ def main() -> int:
                     print(f"{title}: {name}: {text}", file=sys.stderr, flush=True)
                     said[name].append(text)
                     is_fine = is_fine and fine
+        unlike = meaning.differing(session, Path(place) / "edges")
     print(f"{'query':30}" + "".join(f"{title:28}" for title in titles))
     for name in sql.names():
         why = exported.why_not(sql.load(name))
         print(f"{name:30}" + (f"refused: {why}" if why else "".join(f"{text:28}" for text in said[name])))
-    return 0 if is_fine else 1
+    print("\n".join(["expressions of another meaning: " + (str(len(unlike)) if unlike else "none"), *unlike]))
+    return 0 if is_fine and not unlike else 1
 
 
 if __name__ == "__main__":
