@@ -92,7 +92,7 @@ def test_an_interrupted_collect_ends_with_130_and_stores_nothing(tmp_path: Path)
     script = (
         "import os, signal\n"
         "from analyzer import collect\n"
-        "collect.screen = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
+        "collect.screen_export = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
         "from analyzer.cli import main\n"
         f"main(['collect', {str(recordings()[0])!r}, '--db', {str(store)!r}])\n"
     )
