@@ -87,23 +87,21 @@ def planned_looks(rollout: Rollout, change: Change, snapshots: Sequence[Snapshot
 
 
 class Frames:
-    """Opens prepared frames, and hands the last one out again: finding artifacts is most of the work.
-
-    Valid as long as nobody else opens a frame of the same store.
-    """
+    """Opens prepared frames, and hands the last one out again: finding artifacts is most of the work."""
 
     def __init__(self, store: Store, how: Judging) -> None:
-        self._store, self._how = store, how
-        self._open: tuple[int, int, Frame] | None = None
+        self.store, self._how = store, how
+        self._open: Frame | None = None
 
     def open(self, snapshot: Snapshot, at_ms: int | None = None) -> Frame:
         """Return a snapshot's frame at a clock, its artifacts found."""
         at_ms = snapshot.as_of_ms if at_ms is None else at_ms
-        if self._open is None or self._open[:2] != (snapshot.id, at_ms):
-            frame = self._store.frame(snapshot, at_ms)
-            artifacts.find(frame, self._how.rules, self._how.lists, orphans=True)
-            self._open = (snapshot.id, at_ms, frame)
-        return self._open[2]
+        known, wanted = self._open, (snapshot.id, at_ms)
+        is_newest = known is not None and known is self.store.newest_frame  # else its tables are another's by now
+        if known is None or not is_newest or (known.snapshot.id, known.at_ms) != wanted:
+            self._open = known = self.store.frame(snapshot, at_ms)
+            artifacts.find(known, self._how.rules, self._how.lists, orphans=True)
+        return known
 
 
 def health_of(frames: Frames, look: Look, how: Judging) -> tuple[health.Side, health.Side] | None:
@@ -177,7 +175,7 @@ def with_filter(
 ) -> v.FilterVerdict:
     """Judge the same windows of a prepared frame under another filter."""
     counted = compare.tally(frame, windows, filter_name, prices=prices)
-    return _verdict(counted, filter_name.value, plan, alpha)
+    return filter_verdict(counted, filter_name.value, plan, alpha)
 
 
 def by_rule(frame: Frame, windows: Windows, plan: Plan, alpha: float, *, prices: Prices) -> tuple[v.FilterVerdict, ...]:
@@ -188,12 +186,13 @@ def by_rule(frame: Frame, windows: Windows, plan: Plan, alpha: float, *, prices:
     for rule in fired:
         frame.materialise("artifact", "explain/artifacts_of_rules", rules=[rule])
         counted = compare.tally(frame, windows, FilterName.WIDE, prices=prices)
-        found.append(_verdict(counted, f"rule:{rule}", plan, alpha))
+        found.append(filter_verdict(counted, f"rule:{rule}", plan, alpha))
     frame.materialise("artifact", "explain/artifacts_of_rules", rules=fired)
     return tuple(found)
 
 
-def _verdict(tally: Tally, called: str, plan: Plan, alpha: float) -> v.FilterVerdict:
+def filter_verdict(tally: Tally, called: str, plan: Plan, alpha: float) -> v.FilterVerdict:
+    """Judge what was counted under a filter of this name."""
     decision = gates.decide(judging.judge(tally, plan, alpha))
     return v.FilterVerdict(called, decision.verdict, decision.reason_code, sum(tally.excluded.values()))
 

@@ -13,7 +13,7 @@ from analyzer.analysis.rollout_log import read_log
 from analyzer.analysis.verdict import MetricResult, Part, RolloutReport
 from analyzer.api.frames import frame_of, frame_of_rows
 from analyzer.flows import reporting, rollout_records
-from analyzer.flows.reporting import Lens
+from analyzer.flows.reporting_charts import Lens
 from analyzer.report import charts_rollout
 from analyzer.rules import InternalLists
 from analyzer.store import Store

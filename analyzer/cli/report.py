@@ -15,7 +15,8 @@ from analyzer.errors import NoData, UsageError
 from analyzer.units import visible
 
 if TYPE_CHECKING:
-    from analyzer.flows.reporting import Lens, Made
+    from analyzer.flows.reporting import Made
+    from analyzer.flows.reporting_charts import Lens
     from analyzer.store import Store
 
 FORMATS = ("text", "brief", "md", "html", "json")
@@ -141,7 +142,7 @@ def _of_rollout(store: Store, settings: Settings, request: Request, lens: Lens, 
 
 
 def _lens(settings: Settings, *, full: bool, with_charts: bool) -> Lens:
-    from analyzer.flows.reporting import Lens
+    from analyzer.flows.reporting_charts import Lens
 
     return Lens(looks.judging(settings, full=full), settings.functions.system_health, with_charts)
 

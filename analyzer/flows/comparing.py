@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analyzer.analysis import checkpoints, compare, decompose, gates, judging
 from analyzer.analysis import verdict as v
-from analyzer.analysis.checkpoints import Judging
+from analyzer.analysis.checkpoints import Frames, Judging, with_filter
 from analyzer.analysis.rollout_plan import Plan
 from analyzer.analysis.windows import Windows
 from analyzer.errors import UsageError
@@ -13,8 +13,12 @@ from analyzer.model import FilterName, Snapshot
 from analyzer.store import Store
 
 
-def compare_snapshots(store: Store, baseline: Snapshot, after: Snapshot, how: Judging, plan: Plan) -> v.RolloutReport:
+def compare_snapshots(
+    store: Store, baseline: Snapshot, after: Snapshot, how: Judging, plan: Plan, *, frames: Frames | None = None
+) -> v.RolloutReport:
     """Compare the time up to one snapshot with the time from it to a later one, without any rollout.
+
+    frames  to share with what follows; None for its own
 
     raises  UsageError when the second is not later than the first, or of another deployment
     """
@@ -22,7 +26,9 @@ def compare_snapshots(store: Store, baseline: Snapshot, after: Snapshot, how: Ju
         raise UsageError(
             f"snapshot {after.id} is not later than snapshot {baseline.id} of the same deployment", hint="swap them"
         )
-    frame = checkpoints.Frames(store, how).open(after)
+    frames = frames or Frames(store, how)
+    before = explained(store, frames, baseline, None, how)
+    frame = frames.open(after)
     t0 = baseline.as_of_ms
     first_ms = frame.rows("compare/first_document")[0][0]
     from_ms = t0 if first_ms is None else min(t0, max(int(first_ms), t0 - plan.baseline_ms))
@@ -31,8 +37,10 @@ def compare_snapshots(store: Store, baseline: Snapshot, after: Snapshot, how: Ju
     parts = decompose.decompose(frame, calls=tally.functions.calls)
     metrics = judging.judge(tally, plan, plan.alpha)
     decision = gates.decide(metrics)
+    own = checkpoints.filter_verdict(tally, how.filter.value, plan, plan.alpha)
     others = tuple(
-        checkpoints.with_filter(frame, windows, name, plan, plan.alpha, prices=how.prices) for name in FilterName
+        own if name is how.filter else with_filter(frame, windows, name, plan, plan.alpha, prices=how.prices)
+        for name in FilterName
     )
     return v.RolloutReport(
         deployment=after.deployment.name,
@@ -49,8 +57,8 @@ def compare_snapshots(store: Store, baseline: Snapshot, after: Snapshot, how: Ju
         checkpoints=(),
         filter=v.FilterAccount(how.filter, dict(tally.excluded), others),
         decomposition=parts,
-        explain=explained(store, after, None, how),
-        explain_before=explained(store, baseline, None, how),
+        explain=explained(store, frames, after, None, how),
+        explain_before=before,
         smoke_tests=(),
         rollback=(),
         findings=(),

@@ -10,7 +10,7 @@ from analyzer.analysis.explain import Explanation, explain
 from analyzer.analysis.policy import Policy
 from analyzer.model import DeploymentType, FilterName, Snapshot
 from analyzer.rules import InternalLists, RuleSet
-from analyzer.store import Store
+from analyzer.store import Frame, Store
 
 
 def explain_snapshot(
@@ -33,9 +33,34 @@ def explain_snapshot(
     now_ms  the local clock; only compared with when the snapshot was taken
     claims  paths of the functions whose recorded answers say what the deployment reported
     """
-    said = reported.reported(store, snapshot, system_health=claims[0], alerts=claims[1])
     frame = store.frame(snapshot, at_ms)
     artifacts.find(frame, rules, lists, orphans=True)
+    return explain_frame(
+        store,
+        frame,
+        policy=policy,
+        filter_name=filter_name,
+        now_ms=now_ms,
+        tolerate=tolerate,
+        claims=claims,
+        full=full,
+    )
+
+
+def explain_frame(
+    store: Store,
+    frame: Frame,
+    *,
+    policy: Policy,
+    filter_name: FilterName,
+    now_ms: int,
+    tolerate: Sequence[DeploymentType] = (),
+    claims: tuple[str, str] = (reported.SYSTEM_HEALTH, reported.ALERTS),
+    full: bool = False,
+) -> Explanation:
+    """Explain a prepared frame; see `explain_snapshot`."""
+    snapshot = frame.snapshot
+    said = reported.reported(store, snapshot, system_health=claims[0], alerts=claims[1])
     report = health.assess(
         frame, policy=policy, filter_name=filter_name, now_ms=now_ms, reported=said, tolerate=tolerate
     )

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from analyzer.analysis import rollout_checks
 from analyzer.analysis import verdict as v
 from analyzer.analysis.changes import DEPLOYED, Change
-from analyzer.analysis.checkpoints import Judging
+from analyzer.analysis.checkpoints import Frames, Judging
 from analyzer.analysis.explain import Explanation
 from analyzer.analysis.rollout_log import log_findings
 from analyzer.analysis.smoke import judge_smoke_test
-from analyzer.flows.explaining import explain_snapshot
+from analyzer.flows.explaining import explain_frame
 from analyzer.flows.rollout_records import Opened
 from analyzer.model import Finding, Snapshot
 from analyzer.store import Store
@@ -101,17 +101,11 @@ def smoke_tests(store: Store, opened: Opened) -> tuple[v.SmokeResult, ...]:
     )
 
 
-def explained(store: Store, snapshot: Snapshot | None, at_ms: int | None, how: Judging) -> Explanation | None:
+def explained(
+    store: Store, frames: Frames, snapshot: Snapshot | None, at_ms: int | None, how: Judging
+) -> Explanation | None:
     """Explain health at one clock; None without a snapshot."""
     if snapshot is None:
         return None
-    return explain_snapshot(
-        store,
-        snapshot,
-        at_ms=at_ms,
-        policy=how.policy,
-        filter_name=how.filter,
-        rules=how.rules,
-        lists=how.lists,
-        now_ms=how.now_ms,
-    )
+    frame = frames.open(snapshot, at_ms)
+    return explain_frame(store, frame, policy=how.policy, filter_name=how.filter, now_ms=how.now_ms)

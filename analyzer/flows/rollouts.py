@@ -102,6 +102,7 @@ def report(
     label: str | None = None,
     explains: bool = True,
     is_brief: bool = False,
+    frames: Frames | None = None,
 ) -> v.RolloutReport:
     """Report on one change of a rollout at one of its looks.
 
@@ -109,24 +110,29 @@ def report(
     label      of the look; None for the last that a snapshot reaches
     explains   whether to explain health before and after
     is_brief   leaves out everything but the verdict and what it rests on
+    frames     to share with what follows; None for its own
     """
     rollout, snapshots = opened.rollout, opened.snapshots
     change = choose_change(rollout, change_no)
     if change is None:
         return _nothing_flipped(store, opened, how)
-    frames = Frames(store, how)
-    looks = judge_looks(store, opened, change, how, frames)
-    chosen = choose_look(looks, label)
-    account, parts, extra = _look_closer(frames, opened, chosen, how, is_brief)
+    frames = frames or Frames(store, how)
+    explains = explains and not is_brief
+    before = next((s for s in reversed(snapshots) if s.as_of_ms <= change.start_ms), None)
+    explain_before = explained(store, frames, before, None, how) if explains else None
+    tests = () if is_brief else smoke_tests(store, opened)
+    noted = () if is_brief else findings(store, opened)
     others = [
         judged
         for other in rollout.changes
         if other.number != change.number
         for judged in judge_looks(store, opened, other, how, frames)
     ]
+    looks = judge_looks(store, opened, change, how, frames)
+    chosen = choose_look(looks, label)
+    account, parts, extra = _look_closer(frames, opened, chosen, how, is_brief)
     every = tuple(j.result for j in sorted((*others, *looks), key=lambda j: (j.look.change, j.look.offset_ms)))
-    before = next((s for s in reversed(snapshots) if s.as_of_ms <= change.start_ms), None)
-    explains = explains and not is_brief
+    explain = explained(store, frames, chosen.look.snapshot, chosen.look.health_at_ms, how) if explains else None
     shares = rollout.plan.shares
     windows = chosen.windows
     return v.RolloutReport(
@@ -144,11 +150,11 @@ def report(
         checkpoints=every,
         filter=account,
         decomposition=parts,
-        explain=explained(store, chosen.look.snapshot, chosen.look.health_at_ms, how) if explains else None,
-        explain_before=explained(store, before, None, how) if explains else None,
-        smoke_tests=() if is_brief else smoke_tests(store, opened),
+        explain=explain,
+        explain_before=explain_before,
+        smoke_tests=tests,
         rollback=rollouts.undo_commands(rollout, snapshots),
-        findings=(*(() if is_brief else findings(store, opened)), *_failed_changes(others), *extra),
+        findings=(*noted, *_failed_changes(others), *extra),
         warnings=(*chosen.warnings, *_confounded(change)),
     )
 
@@ -163,7 +169,11 @@ def _look_closer(
     frame = frames.open(chosen.look.snapshot)
     compare.tally(frame, windows, how.filter, [flip.at_ms for flip in opened.rollout.flips], prices=how.prices)
     parts = decompose.decompose(frame, rollouts.flag_periods(opened.rollout), chosen.tally.functions.calls)
-    others = [checkpoints.with_filter(frame, windows, name, plan, alpha, prices=how.prices) for name in FilterName]
+    own = checkpoints.filter_verdict(chosen.tally, how.filter.value, plan, alpha)
+    others = [
+        own if name is how.filter else checkpoints.with_filter(frame, windows, name, plan, alpha, prices=how.prices)
+        for name in FilterName
+    ]
     found: tuple[Finding, ...] = ()
     if how.full:
         found = cross_checks.cross_checks(frame, windows, chosen, how, plan)

@@ -109,9 +109,9 @@ def _draw_values(axes: Axes, metric: MetricResult, row: int) -> None:
     low, high = _limits(metric)
     way = "right" if metric.direction == "higher_is_worse" else "left"
     name = truncated(visible(metric.title), NAME_LENGTH)
-    axes.text(-0.04, row + 0.1, name, fontsize=9, ha="right", va="center", parse_math=False)
+    axes.text(-0.05, row + 0.1, name, fontsize=9, ha="right", va="center", parse_math=False)
     note = f"{metric.role} · {metric.verdict.value} · {way} is worse"
-    axes.text(-0.04, row - 0.2, note, fontsize=7, color=MUTED, ha="right", va="center")
+    axes.text(-0.05, row - 0.2, note, fontsize=7, color=MUTED, ha="right", va="center")
     if any(side.rate is not None for side in sides.values()):
         _draw_scale(axes, row, (low, high), metric.unit)
     for is_baseline, side in sides.items():
@@ -143,14 +143,16 @@ def _draw_scale(axes: Axes, row: int, ends: tuple[float, float], unit: str) -> N
 
     low, high = ends
     floor = row - 0.3
-    axes.plot([0, 1], [floor, floor], color=RULE, linewidth=0.8)
     digits = 0 if high - low > 0.05 else 1 if high - low > 0.005 else 2
+    places = []
     for tick in MaxNLocator(nbins=4, steps=[1, 2, 5, 10]).tick_values(low, high):
         x = (tick - low) / (high - low)
         if -1e-9 <= x <= 1 + 1e-9:
+            places.append(x)
             text = f"{tick * 100:.{digits}f}%" if unit == "share" else words.value(float(tick), unit)
-            axes.plot([x, x], [floor, row + 0.3], color=GRID, linewidth=0.6, zorder=0)
             axes.text(x, floor - 0.04, text, fontsize=7, color=MUTED, ha="center", va="top")
+    axes.vlines(places, floor, row + 0.3, color=GRID, linewidth=0.6, zorder=0)
+    axes.hlines(floor, 0, 1, color=RULE, linewidth=0.8, zorder=0)
 
 
 def _limits(metric: MetricResult) -> tuple[float, float]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from analyzer.analysis.policy import Counts
-from analyzer.analysis.series import Series, Tick
+from analyzer.analysis.buckets import Buckets
+from analyzer.analysis.series import Series
 from analyzer.report import charts
 from analyzer.report.charts_canvas import (
     BASELINE,
@@ -86,33 +86,28 @@ def health_over_time(series: Series, moments: Sequence[Moment]) -> Figure:
     return figure
 
 
-def documents_an_hour(series: Series, moments: Sequence[Moment]) -> Figure:
-    """Draw how many documents completed, failed or were still open, stacked by hour, with those of tests set apart.
-
-    series  of windows that do not overlap: as long as its step, less a millisecond
-    """
-    first_ms, end_ms = series.grid.first_ms - series.grid.step_ms, series.grid.clocks[-1]
-    labels = _labels(moments, (first_ms, end_ms), LEFT_INCHES)
+def documents_an_hour(buckets: Buckets, moments: Sequence[Moment]) -> Figure:
+    """Draw how many documents completed, failed or were still open, stacked by hour, with those of tests set apart."""
+    labels = _labels(moments, (buckets.first_ms, buckets.end_ms), LEFT_INCHES)
     rows = max((row for _, row in labels), default=-1) + 1
     figure = new_figure(
         "How much was done, and how much failed?",
-        f"documents made in each {duration(series.grid.step_ms)} · filter {series.filter.value} · hatched: of tests",
+        f"documents made in each {duration(buckets.step_ms)} · filter {buckets.filter.value} · hatched: of tests",
         4.2 + LABEL_ROW_INCHES * rows,
     )
-    if not any(tick.raw.counts.message_total + tick.raw.counts.workflow_total for tick in series.ticks):
+    if not buckets.ended:
         return empty(figure, "no message and no workflow in this time")
     room = Room(LEFT_INCHES, RIGHT_INCHES, below=0.85, above=0.1 + LABEL_ROW_INCHES * rows, between=0.2)
     panels = place(figure, (1, 1), room, share_x=True)
-    _draw_hours(panels[0], series, "messages", messages)
-    _draw_hours(panels[1], series, "workflows", workflows)
+    _draw_hours(panels[0], buckets, "messages", "chatMessages")
+    _draw_hours(panels[1], buckets, "workflows", "workflowTraces")
     for axes in panels:
         _draw_moments(axes, moments, labels if axes is panels[0] else ())
-        axes.set_xlim(_days(first_ms), _days(end_ms))
+        axes.set_xlim(_days(buckets.first_ms), _days(buckets.end_ms))
     time_axis(panels[1])
     panels[0].tick_params(labelbottom=False)
     handles, names = panels[0].get_legend_handles_labels()
-    chosen = dict(zip(names, handles, strict=True))
-    legend(figure, list(chosen.values()), list(chosen), 4)
+    legend(figure, handles, names, 4)
     return figure
 
 
@@ -167,6 +162,7 @@ def time_axis(axes: Axes) -> None:
     locator = AutoDateLocator(tz=UTC)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]
+    axes.xaxis.get_offset_text().set_fontsize(8.5)
     axes.set_xlabel("time (UTC)", fontsize=8.5)
 
 
@@ -212,50 +208,28 @@ def _draw_moments(axes: Axes, moments: Sequence[Moment], labels: Sequence[tuple[
         )
 
 
-def messages(counts: Counts) -> tuple[int, int, int]:
-    """Return how many completed, are open or ended otherwise, and failed."""
-    done, failed = counts.message_completed, counts.message_failed
-    return done, counts.message_total - done - failed, failed
-
-
-def workflows(counts: Counts) -> tuple[int, int, int]:
-    """Return how many completed, are open or ended otherwise, and failed."""
-    done, failed = counts.workflow_completed, counts.workflow_failed
-    return done, counts.workflow_total - done - failed, failed
-
-
-def _draw_hours(axes: Axes, series: Series, noun: str, parts: Callable[[Counts], tuple[int, int, int]]) -> None:
-    step_days = _days(series.grid.step_ms)
-    starts = [_days(tick.at_ms) - step_days for tick in series.ticks]
-    real = [parts(tick.without_tests.counts) for tick in series.ticks]
-    tests = [_tests(tick, parts) for tick in series.ticks]
-    bottoms = [0] * len(starts)
-    for position, (colour, label) in enumerate(((COMPLETE, "complete"), (OPEN, "open"), (ERRORS, "failed"))):
-        heights = [row[position] for row in real]
-        axes.bar(starts, heights, step_days, bottoms, align="edge", color=colour, linewidth=0, label=label)
-        bottoms = [low + height for low, height in zip(bottoms, heights, strict=True)]
-    axes.bar(
-        starts,
-        tests,
-        step_days,
-        bottoms,
-        align="edge",
-        facecolor=charts.LEFT_OUT,
-        edgecolor="#7a5200",
-        hatch="////",
-        linewidth=0,
-        label="of tests",
+def _draw_hours(axes: Axes, buckets: Buckets, noun: str, table: str) -> None:
+    """Draw one table as stacked steps: a bar each would be as many drawings as there are hours."""
+    ended = buckets.of(table)
+    edges = [_days(start_ms) for start_ms in (*buckets.starts_ms, buckets.end_ms)]
+    bottoms = [0] * len(ended)
+    tests: dict[str, Any] = {"facecolor": charts.LEFT_OUT, "edgecolor": "#7a5200", "hatch": "////"}
+    parts: tuple[tuple[str, list[int], dict[str, Any]], ...] = (
+        ("complete", [e.completed for e in ended], {"facecolor": COMPLETE}),
+        ("open", [e.other for e in ended], {"facecolor": OPEN}),
+        ("failed", [e.failed for e in ended], {"facecolor": ERRORS}),
+        ("of tests", [e.left_out for e in ended], tests),
     )
-    total = sum(sum(parts(tick.raw.counts)) for tick in series.ticks)
-    axes.set_ylabel(f"{noun}\n(n = {count(total)})", fontsize=9)
+    for label, heights, style in parts:
+        tops = [low + height for low, height in zip(bottoms, heights, strict=True)]
+        axes.stairs(tops, edges, baseline=bottoms, fill=True, linewidth=0, label=label, **style)
+        bottoms = tops
+    total = sum(e.documents + e.left_out for e in ended)
+    axes.set_ylabel(f"{noun}\n(n = {count(total)})", fontsize=8.5)
     axes.locator_params(axis="y", nbins=5, integer=True)
-    axes.set_ylim(0, max([1, *map(sum, zip(bottoms, tests, strict=True))]) * 1.08)
+    axes.set_ylim(0, max([1, *bottoms]) * 1.08)
     axes.grid(axis="y", color=GRID, linewidth=0.6)
     bare(axes)
-
-
-def _tests(tick: Tick, parts: Callable[[Counts], tuple[int, int, int]]) -> int:
-    return sum(parts(tick.raw.counts)) - sum(parts(tick.without_tests.counts))
 
 
 def _draw_usual(axes: Axes, rate: Usual) -> None:
@@ -265,18 +239,13 @@ def _draw_usual(axes: Axes, rate: Usual) -> None:
     pad = max((high - low) * 0.08, 0.004)
     low, high = max(0.0, low - pad), min(1.0, high + pad)
     seen: dict[int, int] = {}
+    levels = []
     for share in shares:  # equal ones are stacked, so that each stretch is one mark
         column = round((share - low) / max(high - low, 1e-9) * 80)
         seen[column] = seen.get(column, 0) + 1
-        axes.plot(
-            [share * 100],
-            [seen[column]],
-            color=BASELINE,
-            marker="o",
-            markerfacecolor="white",
-            markersize=6,
-            clip_on=False,
-        )
+        levels.append(seen[column])
+    ring: dict[str, Any] = {"marker": "o", "markerfacecolor": "white", "markersize": 6, "linestyle": ""}
+    axes.plot([share * 100 for share in shares], levels, color=BASELINE, clip_on=False, **ring)
     if rate.after is not None:
         axes.axvline(rate.after * 100, color=POST, linewidth=1.5)
         axes.plot([rate.after * 100], [1], color=POST, marker="D", markersize=7, linestyle="", clip_on=False)

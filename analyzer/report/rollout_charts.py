@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from analyzer.analysis.buckets import Buckets, Ended
 from analyzer.analysis.policy import Counts
 from analyzer.analysis.series import Series
 from analyzer.report import charts_time
@@ -42,30 +43,24 @@ def health(series: Series, moments: Sequence[Moment]) -> Chart:
     )
 
 
-def hours(series: Series, moments: Sequence[Moment]) -> Chart:
+def hours(buckets: Buckets, moments: Sequence[Moment]) -> Chart:
     """Return what completed and failed, by stretches of time that do not overlap."""
-    rows = []
-    for tick in series.ticks:
-        raw, real = tick.raw.counts, tick.without_tests.counts
-        rows.append(
-            (
-                instant(tick.at_ms - series.policy.window_ms),
-                *map(count, charts_time.messages(real)),
-                count(raw.message_total - real.message_total),
-                *map(count, charts_time.workflows(real)),
-                count(raw.workflow_total - real.workflow_total),
-            )
-        )
+    pairs = zip(buckets.starts_ms, buckets.of("chatMessages"), buckets.of("workflowTraces"), strict=True)
+    rows = [(instant(from_ms), *_ended(messages), *_ended(workflows)) for from_ms, messages, workflows in pairs]
     parts = ("complete", "open", "failed", "of tests")
     head = ("from", *(f"messages {part}" for part in parts), *(f"workflows {part}" for part in parts))
     return Chart(
         "hours",
         "How much was done, and how much failed?",
-        f"Messages and workflows made in each {duration(series.grid.step_ms)} by how they ended; those of tests are"
+        f"Messages and workflows made in each {duration(buckets.step_ms)} by how they ended; those of tests are"
         " set apart and hatched.",
-        partial(charts_time.documents_an_hour, series, moments),
+        partial(charts_time.documents_an_hour, buckets, moments),
         Table("Documents by time", head, tuple(rows), numbers=tuple(range(1, 9))),
     )
+
+
+def _ended(ended: Ended) -> tuple[str, str, str, str]:
+    return count(ended.completed), count(ended.other), count(ended.failed), count(ended.left_out)
 
 
 def usual(rates: Sequence[Usual], length_ms: int) -> Chart:

@@ -53,6 +53,7 @@ class Store:
         self.path = path
         self._duck = duck
         self._is_writing = False
+        self.newest_frame: Frame | None = None  # the one whose tables the connection holds
 
     @classmethod
     def read(cls, path: Path, *, wait_s: float = 10.0) -> Self:
@@ -146,7 +147,8 @@ class Store:
         """Return the documents of a snapshot at a clock (default: the snapshot's own time). One at a time."""
         number = catalog.deployment_no(self._duck, snapshot.deployment.name)
         assert number is not None
-        return Frame(self._duck, snapshot, number, at_ms)
+        self.newest_frame = Frame(self._duck, snapshot, number, at_ms)
+        return self.newest_frame
 
     def remember(self, frame: Frame, rules_hash: str) -> None:
         """Keep the artifacts of a frame that was searched with orphans, at its snapshot's own clock."""

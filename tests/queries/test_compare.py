@@ -36,6 +36,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     },
     "compare/left_out_counts": BOUNDS,
     "compare/order_statistics": {"side": "after", "measure": "duration_ms", "ranks": [1, 2, 9]},
+    "compare/buckets": {"first_ms": T0 - 5 * MINUTE, "step_ms": MINUTE, "buckets": 10},
     "compare/function_latency": BOUNDS | {"settle_ms": 10 * MINUTE, "from_log": True},
     "compare/latency_statistics": {"side": "after", "ranks": [1]},
     "compare/groups": {"table_name": "chatMessages", "by_failure": True, "most_ids": 1},
