@@ -47,8 +47,11 @@ def sweep() -> int:
 def _is_abandoned(found: Path) -> bool:
     try:
         told = found.lstat()
-        if found.is_symlink() or told.st_uid != os.getuid():
-            return False
+    except OSError:  # its owner was faster
+        return False
+    if found.is_symlink() or told.st_uid != os.getuid():
+        return False
+    try:
         descriptor = os.open(found / LOCK, os.O_RDWR | os.O_NOFOLLOW)
     except FileNotFoundError:
         return clock.now_ms() - told.st_mtime * 1000 > GRACE_MS

@@ -11,6 +11,7 @@ import sys
 import threading
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -315,4 +316,20 @@ def test_a_spool_that_a_killed_collect_left_is_swept_and_one_in_use_is_not(
             os.utime(folder, (0, 0))
         assert spool.sweep() == 1
         assert used.exists() and not left.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_that_vanish_while_others_are_swept_trouble_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def come_and_go() -> None:
+        for _ in range(100):
+            with spool.folder() as used:
+                (used / "documents.jsonl").write_text("")
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(come_and_go) for _ in range(4)]:
+            done.result()
     assert list(tmp_path.iterdir()) == []
