@@ -80,7 +80,8 @@ def main() -> int:
         print("no test is marked external: nothing to run")
         return 0
     missing = {program: why for program in needs.tests if program and (why := installed(program))}
-    code = subprocess.run([sys.executable, "-m", "pytest", "-m", "external"], check=False).returncode
+    jobs = ["-n", os.environ.get("JOBS", "2"), "--dist", "worksteal", "--durations", "15"]
+    code = subprocess.run([sys.executable, "-m", "pytest", "-m", "external", *jobs], check=False).returncode
     for program, why in missing.items():
         print(f"not run for want of {program}: {why}")
         print("".join(f"    {test}\n" for test in needs.tests[program]), end="")
