@@ -104,6 +104,7 @@ def test_nothing_else_is_written(shown: str, home: Path) -> None:
     assert found == [f"data/demo-out/{name}" for name in names]
 
 
+@pytest.mark.external
 def test_what_it_says_to_type_next_works(shown: str, home: Path) -> None:
     commands = [line.split()[1:] for line in shown.splitlines() if line.startswith("  analyzer ")]
     assert len(commands) == 3

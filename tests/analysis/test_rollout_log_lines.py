@@ -289,7 +289,7 @@ def test_a_deployment_url_that_is_none_is_reported() -> None:
     assert read("**URL:** http://127.0.0.1:3210/\n").deployment_url == "http://127.0.0.1:3210"
 
 
-@pytest.mark.slow
+@pytest.mark.external
 @pytest.mark.parametrize(
     "source",
     [

@@ -52,7 +52,7 @@ def test_explain_works_fifty_times_while_another_process_collects(tmp_path: Path
     assert len(seen) > 1  # it really ran beside the collects
 
 
-@pytest.mark.slow
+@pytest.mark.external
 def test_a_collect_killed_at_random_moments_leaves_the_store_as_it_was(tmp_path: Path) -> None:
     chance = random.Random(20251216)
     store = tmp_path / "s.duckdb"

@@ -100,7 +100,7 @@ def files_of(folder: Path, running: subprocess.Popen[bytes]) -> list[bytes]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
-@pytest.mark.slow
+@pytest.mark.external
 def test_an_interrupted_collect_shows_no_secret_anywhere_and_goes_on_where_it_was(tmp_path: Path) -> None:
     """The command in the middle of its pages: process list, environment, spool; then store, output, traceback."""
     spool, key_file, store = tmp_path / "spool", tmp_path / "key", tmp_path / "s.duckdb"
