@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Written out, because asking the module that defines them would load it, also for `from analyzer import cli`.
 _PUBLIC = (
