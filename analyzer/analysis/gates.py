@@ -76,7 +76,7 @@ def _measured(guardrails: Sequence[v.MetricResult]) -> v.Gate:
         "measured",
         applies,
         (Verdict.ERROR, "nothing_measured"),
-        "No guardrail could be measured." if guardrails else "The plan has no guardrail.",
+        "No guardrail could be measured." if guardrails else "No guardrail was measured.",
         "Guardrails were measured.",
     )
 

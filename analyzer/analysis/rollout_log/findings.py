@@ -100,7 +100,12 @@ def _checkpoints(log: RolloutLog) -> Iterator[Finding]:
     for table in log.checkpoint_tables:
         labels = [row.label for row in table.rows if row.is_open]
         if labels:
-            yield _finding("open-checkpoints", f"Nobody filled in {', '.join(labels)}.", table.line, labels=labels)
+            yield _finding(
+                "open-checkpoints",
+                f"Nobody filled in {', '.join(labels)} of line {table.line}.",
+                table.line,
+                labels=labels,
+            )
 
 
 def _smoke_tests(log: RolloutLog) -> Iterator[Finding]:
