@@ -175,14 +175,15 @@ def _configure(connection: duckdb.DuckDBPyConnection, path: Path, limit_bytes: i
 
 
 def _schema_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
-    tables = {row[0] for row in connection.execute("select table_name from duckdb_tables()").fetchall()}
-    if not tables:
+    try:
+        row = connection.execute("select value from meta where key = 'schema_version'").fetchone()
+    except (
+        duckdb.CatalogException,
+        duckdb.BinderException,
+    ):  # no such table; to ask for all of them costs more
+        row = None
+    if row is None and not connection.execute("select 1 from duckdb_tables() limit 1").fetchone():
         return 0
-    row = (
-        connection.execute("select value from meta where key = 'schema_version'").fetchone()
-        if "meta" in tables
-        else None
-    )
     if row is None:
         raise StoreError(
             f"{path} is a DuckDB file but no store of this program", hint="name another file with --db PATH"

@@ -85,7 +85,7 @@ def explained(folder: Path, found: dict[str, Any], policy: str, at_ms: int | Non
         )
 
 
-@pytest.mark.slow
+@pytest.mark.external
 @given(made=world, policy=st.sampled_from(["deployed", "strict", "rollout"]))
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate])
 def test_what_it_says_comes_true(made: tuple[Any, Any], policy: str) -> None:

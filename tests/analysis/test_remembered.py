@@ -62,6 +62,7 @@ def store_of(folder: Path, seed: int, snapshots: int) -> Path:
     return path
 
 
+@pytest.mark.external
 @pytest.mark.parametrize(("seed", "snapshots"), [(0, 1), (1, 1), (2, 2)])
 def test_health_from_what_is_remembered_is_health_from_a_search(tmp_path: Path, seed: int, snapshots: int) -> None:
     path = store_of(tmp_path, seed, snapshots)

@@ -98,6 +98,7 @@ def held(store: Path) -> list[Any]:
         ]
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_is_stored_is_what_reading_all_of_it_stores(tmp_path: Path, name: str) -> None:
     first = documents()

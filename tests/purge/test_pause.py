@@ -99,6 +99,7 @@ def killed(w: World, path: Path, event: str) -> None:
     w.deployment.settings.state = "paused"
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("event", ["pause", "paused", "call"])
 def test_a_killed_apply_lets_the_app_run_first_of_all_when_it_is_started_again(tmp_path: Path, event: str) -> None:
     with world(tmp_path) as w:

@@ -121,6 +121,7 @@ def test_a_document_that_becomes_something_else_stops_everything(tmp_path: Path)
         assert w.apply(plan, path, pauses=True)["verified"]["ok"]
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("after_commit", [False, True])
 def test_a_lost_answer_is_settled_by_reading(tmp_path: Path, after_commit: bool) -> None:
     with world(tmp_path) as w:
@@ -144,6 +145,7 @@ def crash_before_the_deletion(w: World, plan: Plan, path: Path) -> None:
     assert "promptMessageId" not in document(w, "answer") and w.ids["prompt"] in w.living()
 
 
+@pytest.mark.external
 def test_after_a_crash_between_both_steps_it_goes_on(tmp_path: Path) -> None:
     with world(tmp_path) as w:
         with_reply(w)
@@ -154,6 +156,7 @@ def test_after_a_crash_between_both_steps_it_goes_on(tmp_path: Path) -> None:
         assert len(w.deployment.called(PATCH)) == 1
 
 
+@pytest.mark.external
 def test_when_the_group_drifts_after_a_crash_the_reference_is_put_back(tmp_path: Path) -> None:
     with world(tmp_path) as w:
         with_reply(w)
@@ -193,6 +196,7 @@ def test_a_change_and_its_reversal_are_exact() -> None:
     }
 
 
+@pytest.mark.external
 def test_a_restore_gives_references_back_to_the_new_ids_while_paused(tmp_path: Path) -> None:
     from analyzer.flows.purge import restore_barrier
     from analyzer.purge import receipt, restore

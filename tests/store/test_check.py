@@ -144,6 +144,7 @@ def test_what_people_wrote_cannot_move_a_terminal(store: Path) -> None:
     assert "\\x1b[2J" in done.stdout and "\x1b" not in done.stdout
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("statement", [s for s, found in FAULTS.items() if found & DERIVED.keys()])
 def test_a_repair_mends_what_is_derived_and_touches_nothing_that_was_collected(statement: str, store: Path) -> None:
     damage(store, statement)
