@@ -72,6 +72,7 @@ def _bare(counts: Counts) -> Counts:
     return replace(counts, message_redated=0, workflow_redated=0, message_undated=0, workflow_undated=0)
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("seed", [1, 2])
 def test_each_tick_counts_what_a_frame_at_its_clock_counts(seed: int, tmp_path: Path) -> None:
     with Store.read(_store(tmp_path, seed)) as store:
@@ -86,6 +87,7 @@ def test_each_tick_counts_what_a_frame_at_its_clock_counts(seed: int, tmp_path: 
             assert tick.without_tests.counts == tick.raw.counts
 
 
+@pytest.mark.external
 @pytest.mark.parametrize(
     ("seed", "filter_name", "policy"),
     [(4, FilterName.EVIDENCE, ROLLOUT), (5, FilterName.WIDE, DEPLOYED), (6, FilterName.NAME, DEPLOYED)],

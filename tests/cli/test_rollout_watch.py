@@ -27,6 +27,8 @@ from analyzer.sources.live import LiveSource
 from analyzer.store import Store
 from tests.deployment import Clock, Deployment
 
+pytestmark = pytest.mark.external  # a minute in all: watches are played over hours of their own clock
+
 IMPATIENT = Options(limits=Limits(policy=Policy(repeats=0, brief_repeats=0)))
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 NAME = "happy-animal-123"

@@ -93,7 +93,7 @@ def play(d: Deployment, step: tuple[str, str, int]) -> None:
         d.delete("chatMessages", living[number % len(living)])
 
 
-@pytest.mark.slow
+@pytest.mark.external
 @pytest.mark.parametrize("way", WAYS)
 @given(played=steps)
 @settings(
@@ -183,7 +183,7 @@ gather(SimpleNamespace(url=sys.argv[1], read_key=sys.stdin.read()), Path(sys.arg
 """
 
 
-@pytest.mark.slow
+@pytest.mark.external
 def test_a_collect_killed_again_and_again_ends_with_the_same_store(tmp_path: Path) -> None:
     store = tmp_path / "s.duckdb"
     with Deployment(sync_rows=2) as d:

@@ -24,6 +24,8 @@ from tests.collect.test_live import IMPATIENT, message
 from tests.collect.test_observing import FN, call, gaps
 from tests.deployment import Deployment
 
+pytestmark = pytest.mark.external  # a minute in all: watches are played over hours of their own clock
+
 MINUTE_MS = 60_000
 
 
