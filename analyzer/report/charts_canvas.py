@@ -70,6 +70,11 @@ def place(figure: Figure, heights: Sequence[float], room: Room, *, share_x: bool
     return found
 
 
+def beside(texts: Sequence[str]) -> float:
+    """Return how many inches the longest of some texts takes at the right of axes, with a gap before it."""
+    return 0.3 + LABEL_INCHES * max(map(len, texts), default=0)
+
+
 def empty(figure: Figure, sentence: str) -> Figure:
     """Say in a figure why there is nothing to draw."""
     (axes,) = place(figure, [1], Room(0.1, below=0.1))

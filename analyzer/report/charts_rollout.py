@@ -19,6 +19,7 @@ from analyzer.report.charts_canvas import (
     RULE,
     Room,
     bare,
+    beside,
     empty,
     legend,
     name_rows,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROW_INCHES, FOREST_INCHES = 0.58, 0.4
-NAME_INCHES, NUMBERS_INCHES = 2.75, 1.7
+NAME_INCHES = 2.75
 NAME_LENGTH = 38  # characters
 _PLACES = {True: (0.16, BASELINE, "o", "white"), False: (-0.14, POST, "D", POST)}  # is_baseline: height, mark
 
@@ -51,7 +52,8 @@ def metric_values(report: RolloutReport) -> Figure:
     )
     if not metrics:
         return empty(figure, "no metric was compared")
-    (axes,) = place(figure, [1], Room(NAME_INCHES, NUMBERS_INCHES, below=0.35))
+    numbers = [words.side(metric, side) for metric in metrics for side in (metric.baseline, metric.after)]
+    (axes,) = place(figure, [1], Room(NAME_INCHES, beside(numbers), below=0.35))
     for row, metric in enumerate(metrics):
         _draw_values(axes, metric, -row)
     axes.set_xlim(0, 1)
@@ -79,7 +81,7 @@ def differences(report: RolloutReport) -> Figure:
     )
     if not panels:
         return empty(figure, "no metric was compared")
-    room = Room(NAME_INCHES, 1.15, below=0.5, between=0.55)
+    room = Room(NAME_INCHES, beside([_counts(metric) for metric in measured]), below=0.5, between=0.55)
     axes = place(figure, [len(chosen) for _, chosen in panels], room)
     for panel, (unit_label, chosen) in zip(axes, panels, strict=True):
         _draw_forest(panel, chosen, unit_label)
@@ -118,7 +120,7 @@ def _draw_values(axes: Axes, metric: MetricResult, row: int) -> None:
         height, colour, marker, face = _PLACES[is_baseline]
         y = row + height
         behind = words.side(metric, side)
-        axes.text(1.05, y + (0.03 if is_baseline else -0.03), behind, fontsize=8.5, color=colour, va="center")
+        axes.text(1.07, y + (0.03 if is_baseline else -0.03), behind, fontsize=8.5, color=colour, va="center")
         if side.rate is None:
             continue
         if side.interval is not None:
@@ -188,8 +190,8 @@ def _draw_forest(axes: Axes, metrics: Sequence[MetricResult], unit_label: str) -
         limit = metric.margin * 100
         ends += [limit, -limit * 0.5]
         axes.plot([limit, limit], [row - 0.32, row + 0.32], color=LIMIT, linewidth=1.6)
-        n = f"n {count(metric.baseline.n)} → {count(metric.after.n)}"
-        axes.text(1.02, row, n, transform=axes.get_yaxis_transform(), fontsize=8, color=MUTED, va="center")
+        beside_row = axes.get_yaxis_transform()
+        axes.text(1.02, row, _counts(metric), transform=beside_row, fontsize=8, color=MUTED, va="center")
         size = _relative(metric)
         if size is None or metric.difference.value is None:
             axes.text(0, row, " not known", fontsize=8.5, color=MUTED, va="center")
@@ -210,6 +212,10 @@ def _draw_forest(axes: Axes, metrics: Sequence[MetricResult], unit_label: str) -
     axes.set_xlabel(f"← better · worse → ({unit_label}); red: margin", fontsize=8.5)
     axes.grid(axis="x", color=GRID, linewidth=0.6)
     bare(axes, left=False)
+
+
+def _counts(metric: MetricResult) -> str:
+    return f"n {count(metric.baseline.n)} → {count(metric.after.n)}"
 
 
 def _relative(metric: MetricResult) -> float | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from analyzer.report import charts, charts_canvas, charts_rollout, charts_svg, charts_time
@@ -56,6 +57,19 @@ def test_values_are_drawn_where_they_are_with_their_intervals_and_n_beside_them(
         ends = tuple(mark + (end - side.rate) * scale for end in side.interval)
         assert any(bar == pytest.approx(ends) for bar in bars)
     assert "6.7% (4 of 60)" in texts(figure) and "1.1% (2 of 180)" in texts(figure)
+
+
+@pytest.mark.parametrize("n", COUNTS)
+@pytest.mark.parametrize("draw", [charts_rollout.metric_values, charts_rollout.differences])
+def test_nothing_that_is_written_in_a_chart_is_cut_off_at_its_edge(draw, n: int) -> None:
+    figure = draw(report(n))
+    FigureCanvasAgg(figure).draw()
+    width, height = figure.bbox.size
+    named = [label for axes in figure.axes if axes.axison for label in axes.get_yticklabels()]
+    written = [*figure.texts, *named, *(text for axes in figure.axes for text in axes.texts)]
+    for text in written:
+        box = text.get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height, text.get_text()
 
 
 def test_a_metric_that_was_not_measured_has_no_row_and_is_counted() -> None:
