@@ -1,161 +1,40 @@
-"""What the user has settled: flags > environment > analyzer.toml or [tool.analyzer] in pyproject.toml.
+"""The configuration file: analyzer.toml, or [tool.analyzer] in pyproject.toml.
 
-The only place that reads the environment. The configuration file is the first one found from the current folder
-upward; paths in it are relative to it. Keys and values it does not know are errors, never ignored.
+The first one found from the current folder upward; paths in it are relative to it. Keys and values that it does not
+know are errors, never ignored.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from analyzer.analysis import policy as policies
-from analyzer.analysis.prices import Price, Prices
-from analyzer.convex import dotenv
+from analyzer.analysis.prices import Price
+from analyzer.config.settings import (
+    DEFAULT_FLAGS,
+    DEFAULT_STORE,
+    DeploymentSettings,
+    HealthSettings,
+    Settings,
+    TestLists,
+)
 from analyzer.convex.function_names import FunctionNames
 from analyzer.errors import ConfigError
 from analyzer.model import DeploymentType, FilterName
 from analyzer.units import parse_byte_count, parse_duration_ms, visible
 
-DEFAULT_STORE = Path("data/analyzer.duckdb")  # under the current folder
 TOLERABLE_TYPES = (DeploymentType.DEV, DeploymentType.PREVIEW)
-DEFAULT_FLAGS = (
-    "ENABLE_WORKFLOW",
-    "ENABLE_RETRY_WITH_BACKOFF",
-    "ENABLE_MESSAGE_COMPRESSION",
-    "ENABLE_PROMPT_MESSAGE_ID",
-    "LOG_PROVIDER_ENABLED",
-)
-SHORTEST_SECRET = 8  # characters; striking out shorter ones would garble every text
-DOTENV_FILES = (".env.local", ".env")  # where the Convex CLI looks for credentials besides the environment
-_CREDENTIAL = re.compile(r"(CONVEX|ANALYZER)_\w*(KEY|TOKEN|SECRET|PASSWORD)\w*")
 
 
-@dataclass(frozen=True, slots=True)
-class TestLists:
-    """People and repositories that a team names as its own testing; compared without regard to case."""
-
-    __test__ = False  # not a test class, whatever its name says to pytest
-
-    emails: tuple[str, ...] = ()
-    users: tuple[str, ...] = ()  # user names or ids
-    repos: tuple[str, ...] = ()  # repository full names
-
-
-@dataclass(frozen=True, slots=True)
-class HealthSettings:
-    """How health is judged where no flag says otherwise."""
-
-    policy: str = "deployed"
-    filter: FilterName = FilterName.EVIDENCE
-    tolerate: tuple[DeploymentType, ...] = ()  # types on which leftovers of tests alone are no bad answer
-
-
-@dataclass(frozen=True, slots=True)
-class DeploymentSettings:
-    """What a team allows for one deployment, by its name."""
-
-    purge: bool = False  # test leftovers may be deleted although it counts as production
-    unattended: bool = False  # `purge run` may do so without a person, on dev and preview
-    pause: bool = False  # `purge apply --pause` may pause it although it counts as production
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Everything that a command may be told, resolved."""
-
-    store: Path = DEFAULT_STORE
-    deployment: str | None = None  # which one to read where a store holds several, or what a file is filed under
-    wait_s: float = 10.0  # how long to wait for another process to let go of the store
-    memory_limit_bytes: int | None = None  # of the database; None: what reading and writing take by themselves
-    tests: TestLists = field(default_factory=TestLists)
-    health: HealthSettings = field(default_factory=HealthSettings)
-    policies: Mapping[str, Mapping[str, int | float]] = field(default_factory=dict)  # see POLICY_KEYS
-    flags: tuple[str, ...] = DEFAULT_FLAGS  # environment variables whose values are kept
-    functions: FunctionNames = field(default_factory=FunctionNames)
-    rule_files: tuple[Path, ...] = ()  # the user's own artifact rules
-    deployments: Mapping[str, DeploymentSettings] = field(default_factory=dict)  # by name
-    ignored_edges: tuple[str, ...] = ()  # "table.field": references that a purge may leave dangling
-    scrubbed_edges: tuple[str, ...] = ()  # the same: references that a purge may take out of documents that stay
-    prices: Prices = field(default_factory=dict)  # what models charge, by their names in documents
-    config_file: Path | None = None  # where the file was found
-
-
-def load(
-    *,
-    db: Path | None = None,
-    deployment: str | None = None,
-    wait_s: float | None = None,
-    policy: str | None = None,
-    filter_name: FilterName | None = None,
-    memory_limit_bytes: int | None = None,
-) -> Settings:
-    """Resolve the settings; an argument is a flag of the command line, None where it was not given.
+def read_nearest(folder: Path) -> Settings:
+    """Return what the nearest file from a folder upward says; what it does not name has its default.
 
     raises  ConfigError naming file and key
     """
-    settings = _from_file(Path.cwd())
-    known = (*policies.BUILT_IN, *settings.policies)
-    health = replace(
-        settings.health,
-        policy=policy or settings.health.policy,
-        filter=filter_name or settings.health.filter,
-    )
-    if health.policy not in known:
-        raise ConfigError(f"there is no policy {health.policy!r}", hint=f"valid: {', '.join(known)}")
-    from_environment = os.environ.get("ANALYZER_DB")
-    return replace(
-        settings,
-        store=db or (Path(from_environment) if from_environment else settings.store),
-        deployment=deployment,
-        wait_s=settings.wait_s if wait_s is None else wait_s,
-        memory_limit_bytes=settings.memory_limit_bytes if memory_limit_bytes is None else memory_limit_bytes,
-        health=health,
-    )
-
-
-def is_colour_wanted() -> bool:
-    """Tell whether the user allows colour: NO_COLOR is unset or empty, and the terminal is not a dumb one."""
-    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def environment() -> Mapping[str, str]:
-    """Return the variables of the process that say which deployment is meant, and through which proxy; as they are."""
-    named = ("CONVEX_", "ANALYZER_")
-    proxies = ("https_proxy", "all_proxy", "no_proxy")
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith(named) or name.endswith("_CONVEX_URL") or name.lower() in proxies
-    }
-
-
-def for_programs() -> Mapping[str, str]:
-    """Return the environment for programs of the user that we start: all of it but what is ours, the key to write."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("ANALYZER_")}
-
-
-def secrets() -> tuple[str, ...]:
-    """Return the values of all credentials in the environment and .env files, longest first, to keep them unseen."""
-    places: list[Mapping[str, str]] = [os.environ]
-    for path in map(Path, DOTENV_FILES):
-        with contextlib.suppress(OSError):  # what cannot be read was not read before, either
-            places.append(dotenv.parse(path.read_text(encoding="utf-8", errors="replace")))
-    whole = {value for place in places for name, value in place.items() if _CREDENTIAL.fullmatch(name)}
-    behind_bar = {value.rpartition("|")[2] for value in whole}  # the part of an admin key that is the secret
-    return tuple(sorted((s for s in whole | behind_bar if len(s) >= SHORTEST_SECRET), key=len, reverse=True))
-
-
-# ---- the file --------------------------------------------------------------------------------------------------
-
-
-def _from_file(folder: Path) -> Settings:
     found = _find(folder)
     if found is None:
         return Settings()
