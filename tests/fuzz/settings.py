@@ -97,7 +97,7 @@ def environment_seeds() -> list[bytes]:
 
 TARGETS = (
     Target("rules TOML", read_rules, rules_seeds, ("rules", "predicate.py")),
-    Target("configuration TOML", read_config, config_seeds, ("config.py",)),
+    Target("configuration TOML", read_config, config_seeds, ("config",)),
     Target(
         "environment file",
         read_environment,
