@@ -10,10 +10,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from analyzer import cli
+from analyzer.analysis import rollout_plan
 from analyzer.collect import collect
 from analyzer.config import DEFAULT_FLAGS
 from analyzer.rules import fingerprints, load_all
 from analyzer.sources import open_source
+from analyzer.store import Store
 
 DEMO = Path(__file__).parents[2] / "data" / "demo"
 LOG = DEMO / "rollout-log.md"
@@ -212,6 +214,25 @@ def test_a_frozen_plan_changes_only_on_record(store: Path) -> None:
     assert "plan amended" in amended.stdout
     assert "version 2" in amended.stdout
     assert run(store, *words, "--amend").exit_code == 2
+
+
+def test_a_plan_frozen_before_a_metric_existed_stays_the_same_plan_in_a_version_that_has_it(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("start", "--flag", "ENABLE_WORKFLOW", "--at", "2025-12-16T12:57:20Z", "--checkpoint", "24h")
+    older = {name: kind for name, kind in rollout_plan.KINDS.items() if name != "cost_per_workflow"}
+    with monkeypatch.context() as as_before:
+        as_before.setattr(rollout_plan, "KINDS", older)
+        run(store, *words)
+        run(store, "import", str(LOG))
+    with Store.read(store) as opened:
+        before = [stored.plan for stored in opened.rollouts.all()]
+    assert "already recorded" in run(store, *words).stdout
+    assert "already recorded" in run(store, "import", str(LOG)).stderr
+    with Store.read(store) as opened:
+        assert [stored.plan for stored in opened.rollouts.all()] == before
+    judged = json.loads(run(store, "checkpoint", "T+24h", "--rollout", "1", "--format", "json").stdout)
+    assert {metric["id"] for metric in judged["metrics"]} == set(older)
 
 
 def test_a_rollout_started_by_hand_is_judged_by_its_own_plan(store: Path) -> None:
