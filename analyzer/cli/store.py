@@ -103,10 +103,11 @@ def forget(
     if rehearsed.is_empty:
         output.write("nothing of it is in the store, nor in the backups that it knows of")
         return EXIT_OK
+    rehearsal = f"{_forgetting(rehearsed, is_done=False)}\nto confirm: {rehearsed.found.confirm}"
     if dry_run:
-        output.write(_forgetting(rehearsed, is_done=False))
+        output.write(rehearsal)
         return EXIT_OK
-    output.narrate(f"{_forgetting(rehearsed, is_done=False)}\nto confirm: {rehearsed.found.confirm}")
+    output.narrate(rehearsal)
     typed = confirm
     if typed is None and output.is_terminal(sys.stdin):
         typed = click.prompt("type the confirmation to forget", err=True)

@@ -160,6 +160,7 @@ def test_what_goes_and_what_is_out_of_reach_is_said_first_and_nothing_is_done(ma
     assert "to be forgotten: 2 documents of tasks" in told.stdout
     assert "out of reach: happy-animal-123: the deployment still had" in told.stdout
     assert "exports, Parquet files" in told.stdout
+    assert "to confirm: forget/" in told.stdout
     refused = run(copy, "store", "forget", "--user", made.ids["bob"], "--confirm", "yes")
     assert refused.exit_code == 6 and "guard confirmation" in refused.stderr
     assert {path.name: path.read_bytes() for path in copy.parent.iterdir()} == before
