@@ -22,7 +22,7 @@ from analyzer.model import (
     TableRef,
     TextFingerprint,
 )
-from analyzer.store import catalog, connection, marks, remembered, staged, stretches
+from analyzer.store import catalog, connection, journal, marks, remembered, staged, stretches
 from analyzer.store.frame import Frame
 from analyzer.store.incoming import Collection, IncomingTable, Moment
 from analyzer.store.ingest import drop_table, load_table, rebuild_ends
@@ -344,6 +344,8 @@ class Store:
             with contextlib.suppress(duckdb.Error):
                 self._duck.execute("rollback")
             raise
+        if kept := journal.of_this_process(self.path):
+            kept.renew()
         self._duck.execute("commit")
 
 

@@ -13,7 +13,8 @@ import duckdb
 from analyzer import clock, sql
 from analyzer.errors import StoreError, UsageError
 from analyzer.store import copies
-from analyzer.store.copies import STORAGE_VERSION
+from analyzer.store.copies import PRIVATE, STORAGE_VERSION
+from analyzer.store.journal import Journal, journal_of, log_of, of_this_process, restore
 from analyzer.units import byte_count
 
 SCHEMA_VERSION = 2  # number of the newest file in queries/schema
@@ -81,19 +82,38 @@ def open_for_writing(path: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _ignore_in_git(path)
+            _make(path)
         connection = _connect(path, read_only=False, wait_s=wait_s)
-        path.chmod(0o600)
+        path.chmod(PRIVATE)
     except OSError as error:
         raise StoreError(
             f"cannot write {path}: {error.strerror or error}", hint="choose another place with --db PATH"
         ) from None
     try:
+        connection.execute("pragma disable_checkpoint_on_shutdown")  # `close` does it, with a journal
+        Journal.begin(path, connection)
         _configure(connection, path, _memory.limit_bytes or _default_for_writing())
-        _migrate(connection, path, _schema_version(connection, path))  # somebody else may have made it meanwhile
+        _migrate(connection, path, _schema_version(connection, path))
     except BaseException:
         close(connection, path)
         raise
     return connection
+
+
+def _make(path: Path) -> None:
+    """Make an empty store beside its place, and give it its name when it is whole, unless somebody was faster."""
+    with copies.alone_in(path.parent), copies.nursery(path) as folder:
+        if path.exists():
+            return
+        made = Path(folder) / path.name
+        with contextlib.closing(_connect(made, read_only=False, wait_s=0.0)) as connection:
+            _migrate(connection, made, 0)
+        made.chmod(PRIVATE)
+        copies.sync(made)
+        for left in (journal_of(path), log_of(path)):  # of a store that was here and is no more
+            left.unlink(missing_ok=True)
+        made.rename(path)
+        copies.sync(path.parent)
 
 
 def open_older_for_writing(path: Path, wait_s: float) -> tuple[duckdb.DuckDBPyConnection, int | None]:
@@ -107,6 +127,7 @@ def _connect(path: Path, *, read_only: bool, wait_s: float) -> duckdb.DuckDBPyCo
     deadline_s = clock.monotonic_s() + wait_s
     while True:
         try:
+            restore(path)
             if read_only:
                 return duckdb.connect(str(path), read_only=True)
             return duckdb.connect(str(path), config={"storage_compatibility_version": STORAGE_VERSION})
@@ -152,7 +173,10 @@ def spill_folder(path: Path) -> Path:
 
 def close(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Close a store, and remove the folder for what does not fit into memory where nobody else uses it."""
-    connection.close()
+    if journal := of_this_process(path):
+        journal.end()
+    else:
+        connection.close()
     with contextlib.suppress(OSError):
         spill_folder(path).rmdir()
 

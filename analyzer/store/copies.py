@@ -6,8 +6,11 @@ A store that is open is never opened as a file as well: closing that would drop 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import glob
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +25,29 @@ PRIVATE = 0o600
 def workshop_of(path: Path) -> Path:
     """Return the folder in which copies of a store are made; left behind only by a process that was killed."""
     return path.with_name(f"{path.name}.copying")
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes from making a store in a folder at the same time, where its file system has locks."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def nursery(path: Path) -> tempfile.TemporaryDirectory[str]:
+    """Make a folder of this process alone in which a new store is made, to be removed by who uses it as a context."""
+    return tempfile.TemporaryDirectory(prefix=f"{path.name}.new-", dir=path.parent, ignore_cleanup_errors=True)
+
+
+def left_behind(path: Path) -> list[Path]:
+    """Return the folders beside a store that only processes that were killed can have left. Ask while it is open."""
+    shop = workshop_of(path)
+    return [*([shop] if shop.exists() else []), *sorted(path.parent.glob(f"{glob.escape(path.name)}.new-*/"))]
 
 
 @contextlib.contextmanager

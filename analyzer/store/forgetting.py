@@ -23,6 +23,7 @@ from analyzer import clock
 from analyzer.errors import StoreError
 from analyzer.store import checking, connection, copies, stretches
 from analyzer.store import forgotten_rows as rows
+from analyzer.store.journal import log_of
 from analyzer.store.masking import Matcher
 from analyzer.store.receipts import Receipts
 
@@ -185,7 +186,7 @@ def _held(path: Path, told: os.stat_result) -> Iterator[None]:
             raise _changed(path) from None
         now = os.fstat(descriptor)
         is_same = (now.st_ino, now.st_size, now.st_mtime_ns) == (told.st_ino, told.st_size, told.st_mtime_ns)
-        if not is_same or path.with_name(f"{path.name}.wal").exists():
+        if not is_same or log_of(path).exists():
             raise _changed(path)
         yield
     finally:

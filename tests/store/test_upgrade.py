@@ -80,14 +80,14 @@ def test_a_reader_of_an_older_store_says_what_brings_it_up_to_date_and_changes_n
 def test_a_store_whose_copy_cannot_be_kept_is_not_brought_up_to_date(tmp_path: Path) -> None:
     path = released("0.1.0", tmp_path)
     before = path.read_bytes()
-    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); "
+    limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)); "
     done = subprocess.run(
         [sys.executable, "-c", limited + UPGRADE, str(path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1 and "cannot write a copy beside the store" in done.stderr
     assert path.read_bytes() == before
     assert sorted(file.name for file in tmp_path.iterdir()) == [path.name]
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 100_000
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 300_000
 
 
 def test_a_migration_that_fails_half_way_leaves_the_store_as_it_was(

@@ -12,7 +12,6 @@ from analyzer.collect.live import LiveOptions, collect_live
 from analyzer.convex import keys
 from analyzer.convex.connection import connect
 from analyzer.convex.target import Target
-from analyzer.errors import StoreError
 from analyzer.flows import forgetting
 from analyzer.flows import purge as flow
 from analyzer.purge import plan_file, restore
@@ -95,15 +94,10 @@ def look(store: Path, wait_s: float = 10.0) -> tuple[list[str], Held]:
     """Return what `store check` finds, and what each snapshot holds."""
     if not store.exists():
         return [], {}
-    try:
-        with Store.read(store, wait_s=wait_s) as opened:
-            wrong = [f"{problem.check}: {problem.what}" for problem in problems_in(opened._duck)]
-            wrong += [f"{problem.check}: {problem.what}" for problem in problems_of_files(store)]
-            return wrong, {shot.label: _documents(opened, shot) for shot in opened.snapshots()}
-    except StoreError as empty:
-        if "has schema 0" in str(empty):  # killed before it was made
-            return [], {}
-        raise
+    with Store.read(store, wait_s=wait_s) as opened:
+        wrong = [f"{problem.check}: {problem.what}" for problem in problems_in(opened._duck)]
+        wrong += [f"{problem.check}: {problem.what}" for problem in problems_of_files(store)]
+        return wrong, {shot.label: _documents(opened, shot) for shot in opened.snapshots()}
 
 
 def _documents(opened: Store, shot: Any) -> dict[str, str | None]:
