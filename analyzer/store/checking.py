@@ -149,7 +149,7 @@ def problems_of_files(path: Path) -> list[Problem]:
     for file in (path, connection.copy_before_migration(path)):
         if file.exists() and (mode := stat.S_IMODE(file.stat().st_mode)) & 0o077:
             found.append(Problem("files", f"others may read {file.name} (mode {mode:04o})", f"chmod 600 {file}"))
-    for folder in copies.left_behind(path):
-        what = f"{folder.name} is what a process that was killed has left; it may hold documents"
+    if copies.workshop_of(path).exists():
+        what = f"{copies.workshop_of(path).name} is what a process that was killed has left; it may hold documents"
         found.append(Problem("files", what, "`analyzer store repair` removes it"))
     return found

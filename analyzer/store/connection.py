@@ -102,18 +102,22 @@ def open_for_writing(path: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
 
 def _make(path: Path) -> None:
     """Make an empty store beside its place, and give it its name when it is whole, unless somebody was faster."""
-    with copies.alone_in(path.parent), copies.nursery(path) as folder:
-        if path.exists():
-            return
-        made = Path(folder) / path.name
-        with contextlib.closing(_connect(made, read_only=False, wait_s=0.0)) as connection:
-            _migrate(connection, made, 0)
-        made.chmod(PRIVATE)
-        copies.sync(made)
-        for left in (journal_of(path), log_of(path)):  # of a store that was here and is no more
-            left.unlink(missing_ok=True)
-        made.rename(path)
-        copies.sync(path.parent)
+    with copies.alone_in(path.parent):
+        if not path.exists():
+            with copies.nursery(path) as folder:
+                _make_in(folder, path)
+
+
+def _make_in(folder: Path, path: Path) -> None:
+    made = folder / path.name
+    with contextlib.closing(_connect(made, read_only=False, wait_s=0.0)) as connection:
+        _migrate(connection, made, 0)
+    made.chmod(PRIVATE)
+    copies.sync(made)
+    for left in (journal_of(path), log_of(path)):  # of a store that was here and is no more
+        left.unlink(missing_ok=True)
+    made.rename(path)
+    copies.sync(path.parent)
 
 
 def open_older_for_writing(path: Path, wait_s: float) -> tuple[duckdb.DuckDBPyConnection, int | None]:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import glob
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,25 +27,25 @@ def workshop_of(path: Path) -> Path:
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Keep other processes from making a store in a folder at the same time, where its file system has locks."""
+    """Keep other processes from making a store in a folder at the same time."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
 
 
-def nursery(path: Path) -> tempfile.TemporaryDirectory[str]:
-    """Make a folder of this process alone in which a new store is made, to be removed by who uses it as a context."""
-    return tempfile.TemporaryDirectory(prefix=f"{path.name}.new-", dir=path.parent, ignore_cleanup_errors=True)
-
-
-def left_behind(path: Path) -> list[Path]:
-    """Return the folders beside a store that only processes that were killed can have left. Ask while it is open."""
-    shop = workshop_of(path)
-    return [*([shop] if shop.exists() else []), *sorted(path.parent.glob(f"{glob.escape(path.name)}.new-*/"))]
+@contextlib.contextmanager
+def nursery(path: Path) -> Iterator[Path]:
+    """Make the folder in which a new store is made, empty. Only who is alone in the folder around it may do this."""
+    folder = path.with_name(f"{path.name}.new")
+    shutil.rmtree(folder, ignore_errors=True)  # what a process that was killed has left
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -37,9 +37,9 @@ def repair(path: Path, *, wait_s: float = 10.0) -> Repaired:
         if older:
             kept = connection.copy_before_migration(path).name
             done.append(f"brought from schema {older} to {connection.SCHEMA_VERSION}; as it was: {kept}")
-        for folder in copies.left_behind(path):
-            shutil.rmtree(folder)
-            done.append(f"removed {folder.name}, left by a process that was killed")
+        if copies.workshop_of(path).exists():
+            shutil.rmtree(copies.workshop_of(path))
+            done.append(f"removed {copies.workshop_of(path).name}, left by a process that was killed")
         before = checking.problems_in(duck)
         wrong = [name for name in DERIVED if any(problem.check == name for problem in before)]
         duck.execute("begin")
