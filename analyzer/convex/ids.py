@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 RANDOM_BYTES = 16
@@ -17,7 +18,7 @@ MIN_LENGTH, MAX_LENGTH = 31, 37  # characters, for table numbers of one to five 
 USUAL_LENGTH = 32  # characters, for table numbers from 128 to 16,383
 MAX_TABLE_NUMBER = 2**32 - 1
 _CHECKSUM_BYTES = 2
-_DIGITS = {character: value for value, character in enumerate(ALPHABET)}
+_TO_PYTHON = str.maketrans(ALPHABET, "0123456789abcdefghijklmnopqrstuv")  # the digits that `int` knows
 # What stands before is matched, not looked back at: a third faster on prose.
 _RUN = re.compile(rf"([^0-9A-Za-z])([{ALPHABET}]{{{MIN_LENGTH},{MAX_LENGTH + 1}}})(?![0-9A-Za-z])")
 _JSON_ESCAPES = frozenset("bfnrt")  # in text that holds JSON, the letter of an escape may touch an id: \nj57...
@@ -49,12 +50,9 @@ def decode(id_: str) -> DocumentId:
     """
     if not MIN_LENGTH <= len(id_) <= MAX_LENGTH:
         raise ValueError(f"it has {len(id_)} characters, not {MIN_LENGTH} to {MAX_LENGTH}")
-    bits = 0
-    for character in id_:
-        digit = _DIGITS.get(character)
-        if digit is None:
-            raise ValueError(f"{character!r} is no character of an id")
-        bits = bits << 5 | digit
+    if strange := id_.strip(ALPHABET):
+        raise ValueError(f"{strange[0]!r} is no character of an id")
+    bits = int(id_.translate(_TO_PYTHON), 32)
     spare = len(id_) * 5 % 8
     raw = (bits >> spare).to_bytes(len(id_) * 5 // 8, "big")
     body, footer = raw[:-_CHECKSUM_BYTES], raw[-_CHECKSUM_BYTES:]
@@ -150,11 +148,7 @@ def _varint(number: int) -> bytes:
 
 
 def _checksum(body: bytes) -> bytes:
-    c0 = c1 = 0
-    for byte in body:
-        c0 = (c0 + byte) & 0xFF
-        c1 = (c1 + c0) & 0xFF
-    return bytes((c0, c1))
+    return bytes((sum(body) & 0xFF, sum(accumulate(body)) & 0xFF))
 
 
 def _base32(raw: bytes) -> str:

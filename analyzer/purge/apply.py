@@ -144,7 +144,7 @@ class Run:
         found = self._read(groups)
         self.found = found
         referring: dict[str, list[Reference]] = {}
-        for reference in self.watch.references():
+        for reference in self.watch.references({document.id for group in groups for document in group.documents}):
             referring.setdefault(reference.target, []).append(reference)
         state = self.ledger.state
         going = set(state.deleted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -146,9 +146,10 @@ class Watch:
         """Tell whether `written_ns` is when documents were written, and not when they were read."""
         return self.source.way in ("data sync", "deltas")
 
-    def references(self) -> tuple[Reference, ...]:
-        """Return all references that were found, sorted."""
-        return tuple(sorted(reference for found in self.referring.values() for reference in found))
+    def references(self, targets: Collection[str] | None = None) -> tuple[Reference, ...]:
+        """Return the references that were found, sorted; `targets`: only those to one of these ids."""
+        every = (reference for found in self.referring.values() for reference in found)
+        return tuple(sorted(every if targets is None else (r for r in every if r.target in targets)))
 
     def _read(self, cursor: str | None) -> None:
         is_consistent = False

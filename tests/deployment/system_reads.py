@@ -47,9 +47,11 @@ def paginated_table_documents(call: Call, args: dict[str, Any]) -> Any:
 def _normalized(call: Call, table: str, id_: Any) -> Any:
     """Return the document of an id, None where the id is of another table or of none."""
     known = call.component.tables.get(table)
-    if known is None or not ids.is_valid(id_) or ids.decode(id_).table_number != known.number:
+    try:
+        number = ids.decode(id_).table_number
+    except (TypeError, ValueError):
         return None
-    return call.tx.revision(call.component, id_)
+    return call.tx.revision(call.component, id_) if known is not None and number == known.number else None
 
 
 def tables(call: Call, args: dict[str, Any]) -> Any:
