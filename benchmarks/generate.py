@@ -21,6 +21,7 @@ from analyzer.convex import ids
 START_MS = 1_765_889_880_000.0
 SPAN_MS = 30 * 86_400_000  # documents are spread over thirty days before START_MS
 SLAB = 20_000  # documents made at once
+AGES = {"users": 2, "tasks": 1}  # times SPAN_MS that these are older than the rest: nothing names what is not there yet
 USERS = 100
 CORPUS_WORDS = 400_000  # far more than the window of deflate: texts compress as prose does, not as copies do
 HELPER_PROMPT = "Test prompt for promptMessageId verification"
@@ -120,7 +121,7 @@ def _slabs(name: str, sizes: Mapping[str, int], seed: int, corpus: _Corpus, chan
     for first in range(0, sizes[name], SLAB):
         at = np.arange(first, min(first + SLAB, sizes[name]))
         chance = np.random.default_rng([seed, NUMBERS[name], first])
-        made_ms = START_MS - np.round(chance.random(len(at)) * SPAN_MS, 4)
+        made_ms = START_MS - AGES.get(name, 0) * SPAN_MS - np.round(chance.random(len(at)) * SPAN_MS, 4)
         yield {
             "at": at,
             "chance": chance,
