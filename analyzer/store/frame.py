@@ -189,8 +189,7 @@ class Frame:
             self._drop(name)
         self._is_recalled = self._is_recalled and name != "artifact"
         try:
-            self._connection.execute(f"create or replace temp table {name} as {text}", params or None)
-            row = self._connection.execute(f"select count(*) from {name}").fetchone()
+            row = self._connection.execute(f"create or replace temp table {name} as {text}", params or None).fetchone()
         except duckdb.Error as error:
             raise QueryError(f"{what} failed: {error}") from error
         assert row is not None
@@ -227,8 +226,8 @@ class Frame:
             "at_ms": self.at_ms,
             "valid_at_ns": min(at_ns, self.snapshot.as_of_ns),
         }
-        for name, value in self._variables.items():
-            self._connection.execute(f"set variable {name} = {int(value)}::bigint")
+        values = (f"set variable {name} = {int(value)}::bigint" for name, value in self._variables.items())
+        self._connection.execute("; ".join(values))
         is_any_hidden = self._keep("frame_hidden", "frame_hidden", sql.load_text("staging/frame_hidden"), {}) > 0
         for table in REVISION_TABLES.values():
             text = sql.load_text(f"staging/{table.staging}")

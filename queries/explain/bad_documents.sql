@@ -17,46 +17,47 @@
 --          workflow_type  VARCHAR    traces only
 --          judged_at_ms   DOUBLE     milliseconds since the epoch
 -- reads    stg_messages, stg_traces, stg_tasks, artifact, variable at_ms
-with judged as (
+with judged as not materialized (
     select
         'chatMessages' as table_name,
         m.id,
         m.status,
-        m.judged_at_ms >= getvariable('at_ms') - $window_ms as is_in_window,
         coalesce(m.status = 'streaming' and m.judged_at_ms < getvariable('at_ms') - $stuck_ms, false) as is_stuck,
-        coalesce(m.status = 'complete', false) as is_complete,
         m.task_id,
         null::varchar as error_type,
         m.llm_model as model,
         null::varchar as workflow_type,
+        m.created_at_ms,
         m.judged_at_ms,
     from stg_messages as m
+    where m.status is distinct from 'complete'
     union all
     select
         'workflowTraces' as table_name,
         t.id,
         t.status,
-        t.judged_at_ms >= getvariable('at_ms') - $window_ms as is_in_window,
         coalesce(
             t.status = 'STARTED' and coalesce(t.started_at_ms, t.judged_at_ms) < getvariable('at_ms') - $stuck_ms,
             false
         ) as is_stuck,
-        coalesce(t.status = 'COMPLETED', false) as is_complete,
         t.task_id,
         t.error_type,
         t.model,
         t.workflow_type,
+        t.created_at_ms,
         t.judged_at_ms,
     from stg_traces as t
+    where t.status is distinct from 'COMPLETED'
 ),
 
--- The few that matter first: only they are looked up elsewhere.
+-- The few that matter first: only they are looked up elsewhere. Asked for by createdAt itself where a document has one,
+-- so that a scan can skip what lies outside the window.
 bad as materialized (
     select
         j.table_name,
         j.id,
         j.status,
-        j.is_in_window,
+        j.judged_at_ms >= getvariable('at_ms') - $window_ms as is_in_window,
         j.is_stuck,
         j.task_id,
         j.error_type,
@@ -64,7 +65,35 @@ bad as materialized (
         j.workflow_type,
         j.judged_at_ms,
     from judged as j
-    where (j.is_in_window and not j.is_complete) or j.is_stuck
+    where j.created_at_ms >= getvariable('at_ms') - $window_ms
+    union all
+    select
+        j.table_name,
+        j.id,
+        j.status,
+        j.judged_at_ms >= getvariable('at_ms') - $window_ms as is_in_window,
+        j.is_stuck,
+        j.task_id,
+        j.error_type,
+        j.model,
+        j.workflow_type,
+        j.judged_at_ms,
+    from judged as j
+    where j.created_at_ms is null and j.judged_at_ms >= getvariable('at_ms') - $window_ms
+    union all
+    select
+        j.table_name,
+        j.id,
+        j.status,
+        j.judged_at_ms >= getvariable('at_ms') - $window_ms as is_in_window,
+        j.is_stuck,
+        j.task_id,
+        j.error_type,
+        j.model,
+        j.workflow_type,
+        j.judged_at_ms,
+    from judged as j
+    where j.is_stuck and not coalesce(j.judged_at_ms >= getvariable('at_ms') - $window_ms, false)
 ),
 
 error_of_message as (

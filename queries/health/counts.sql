@@ -1,6 +1,8 @@
 -- Messages and traces that health looks at, by what they count as and by status.
 --
 -- A window is asked for by createdAt itself where a document has one, so that a scan can skip what lies outside.
+-- Most messages are complete, so all are counted as such without a look at their status, and those that are not are
+-- taken back.
 --
 -- grain    one row per table, measure and status
 -- params   $window_ms  BIGINT  length of the window, > 0
@@ -12,11 +14,25 @@
 --          status          VARCHAR  as stored; NULL where it never had one
 --          document_count  BIGINT   documents
 -- reads    stg_messages, stg_traces, variable at_ms
-with counted as (
-    select 'chatMessages' as table_name, 'window' as measure, m.status, count(*) as document_count
+with open_message as (
+    select m.status, count(*) as document_count
+    from stg_messages as m
+    where m.status is distinct from 'complete' and m.created_at_ms >= getvariable('at_ms') - $window_ms
+    group by m.status
+),
+
+counted as (
+    select 'chatMessages' as table_name, 'window' as measure, 'complete' as status, count(*) as document_count
     from stg_messages as m
     where m.created_at_ms >= getvariable('at_ms') - $window_ms
-    group by m.status
+    union all
+    select
+        'chatMessages' as table_name,
+        'window' as measure,
+        case when k.is_own then o.status else 'complete' end as status,
+        case when k.is_own then o.document_count else -o.document_count end as document_count,
+    from open_message as o
+    cross join (values (true), (false)) as k (is_own)
     union all
     select 'chatMessages' as table_name, 'stuck' as measure, m.status, count(*) as document_count
     from stg_messages as m
@@ -69,4 +85,5 @@ select
     sum(c.document_count)::bigint as document_count,
 from counted as c
 group by c.table_name, c.measure, c.status
+having sum(c.document_count) > 0
 order by c.table_name, c.measure, c.status
