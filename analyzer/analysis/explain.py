@@ -15,6 +15,7 @@ from analyzer.analysis import health, prospects
 from analyzer.analysis.diagnosis import BadDocument, Cause, FlagChange, diagnose
 from analyzer.analysis.doubts import last_clock_ms
 from analyzer.analysis.policy import STUCK_MS, Counts, Policy, RuleResult, Unknown
+from analyzer.analysis.sensitivity import Sensitivity, sensitivity
 from analyzer.analysis.timeline import History, Moved, Span, Timeline
 from analyzer.model import Deployment, FilterName, Finding, Snapshot, Status, Tier
 from analyzer.stats import Interval, wilson_interval
@@ -69,15 +70,6 @@ class Impact:
     severity: str  # none, low, high
     description: str
     areas: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Sensitivity:
-    """The status under one filter."""
-
-    filter: str
-    status: Status
-    excluded: int  # documents left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +141,7 @@ def explain(
         recovery=_recovery(frame, raw.counts, policy, bad, timeline) if is_degraded else NO_RECOVERY,
         impacts=_impacts(raw.judgement.failing, report),
         diagnosis=causes,
-        sensitivity=_sensitivity(frame, report, full),
+        sensitivity=sensitivity(frame, report, each_rule=full),
         findings=report.findings,
         unknown=report.unknown,
         resolutions=_resolutions(report, causes),
@@ -257,42 +249,6 @@ _OURS = {
     Status.HEALTHY: "Ours, not the product's: only leftovers of our own tests make it degraded.",
     Status.UNKNOWN: "Ours: there is nothing but leftovers of our own tests to judge.",
 }
-
-
-def _sensitivity(frame: Frame, report: health.HealthReport, full: bool) -> tuple[Sensitivity, ...]:
-    """Judge again under every filter and, if `full`, without what each artifact rule selects alone."""
-    found = [_judged(frame, report, name, name.value) for name in FilterName]
-    if full:
-        found += _each_rule_alone(frame, report)
-    return tuple(found)
-
-
-def _each_rule_alone(frame: Frame, report: health.HealthReport) -> list[Sensitivity]:
-    fired = [rule for rule, _ in frame.rows("explain/fired_rules")]
-    found: list[Sensitivity] = []
-    if frame.recall_rule(None):
-        for rule in fired:
-            frame.recall_rule(rule)
-            found.append(_judged(frame, report, FilterName.WIDE, f"rule {rule}"))
-        frame.recall_rule(None)
-        return found
-    frame.materialise("every_artifact", "explain/every_artifact")
-    for rule in fired:
-        frame.materialise("artifact", "explain/artifacts_of_rules", rules=[rule])
-        found.append(_judged(frame, report, FilterName.WIDE, f"rule {rule}"))
-    frame.materialise("artifact", "explain/artifacts_of_rules", rules=fired)
-    return found
-
-
-def _judged(frame: Frame, report: health.HealthReport, filter_name: FilterName, called: str) -> Sensitivity:
-    other = health.assess(
-        frame,
-        policy=report.policy,
-        filter_name=filter_name,
-        now_ms=frame.snapshot.taken_at_ms,  # age plays no part in comparing filters
-        raw=report.raw.counts,
-    )
-    return Sensitivity(called, other.status, sum(other.excluded.values()))
 
 
 def _resolutions(report: health.HealthReport, causes: Sequence[Cause]) -> tuple[str, ...]:
