@@ -126,7 +126,7 @@ open_total as materialized (
     group by d.table_name, d.status, before_tick, window_tick, recent_tick
 ),
 
-apart as (
+apart as materialized (
     select
         d.table_name,
         d.completed_status,
@@ -158,14 +158,26 @@ apart as (
         d.completed_status,
         d.flight_status,
         d.status,
-        greatest(d.creation_time_ms, case when k.is_bounded then b.from_ms end) as from_ms,
+        d.creation_time_ms as from_ms,
         coalesce(d.created_at_ms, d.creation_time_ms) as judged_at_ms,
         d.started_at_ms,
-        case when k.is_bounded then b.until_ms end as until_ms,
-        case when k.is_bounded then 1 else -1 end as document_count,
+        null::double as until_ms,
+        -1 as document_count,
+    from document as d
+    where d.revision_no in (select b.revision_no from bounded as b)
+    union all
+    select
+        d.table_name,
+        d.completed_status,
+        d.flight_status,
+        d.status,
+        greatest(d.creation_time_ms, b.from_ms) as from_ms,
+        coalesce(d.created_at_ms, d.creation_time_ms) as judged_at_ms,
+        d.started_at_ms,
+        b.until_ms,
+        1 as document_count,
     from document as d
     join bounded as b on b.revision_no = d.revision_no
-    cross join (values (true), (false)) as k (is_bounded)
 ),
 
 span as (
