@@ -60,8 +60,10 @@ usual as (
     from document as d
     where
         d.created_at_ms >= $from_ms - $window_ms
-        and d.created_at_ms between 0 and 4.1e12
-        and d.creation_time_ms between 0 and 4.1e12
+        and d.created_at_ms >= 0
+        and d.created_at_ms <= 4.1e12
+        and d.creation_time_ms >= 0
+        and d.creation_time_ms <= 4.1e12
         and floor(d.created_at_ms + $window_ms) + 1 > floor(d.creation_time_ms)
     group by d.table_name, d.class, begin_block, cease_block
 ),

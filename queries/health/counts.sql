@@ -76,14 +76,19 @@ counted as (
             else t.creation_time_ms >= getvariable('at_ms') - $window_ms
         end
     group by k.measure, t.status
+),
+
+summed as (
+    select
+        c.table_name,
+        c.measure,
+        c.status,
+        sum(c.document_count)::bigint as document_count,
+    from counted as c
+    group by c.table_name, c.measure, c.status
 )
 
-select
-    c.table_name,
-    c.measure,
-    c.status,
-    sum(c.document_count)::bigint as document_count,
-from counted as c
-group by c.table_name, c.measure, c.status
-having sum(c.document_count) > 0
-order by c.table_name, c.measure, c.status
+select s.table_name, s.measure, s.status, s.document_count
+from summed as s
+where s.document_count > 0
+order by s.table_name, s.measure, s.status

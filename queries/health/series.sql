@@ -273,17 +273,22 @@ clamped as (
         greatest(least(s.end_tick, $ticks - 1), -1)::bigint as last_tick,
         s.document_count,
     from span as s
+),
+
+summed as (
+    select
+        c.table_name,
+        c.measure,
+        c.status,
+        c.first_tick,
+        c.last_tick,
+        sum(c.document_count)::bigint as document_count,
+    from clamped as c
+    where c.first_tick <= c.last_tick
+    group by c.table_name, c.measure, c.status, c.first_tick, c.last_tick
 )
 
-select
-    c.table_name,
-    c.measure,
-    c.status,
-    c.first_tick,
-    c.last_tick,
-    sum(c.document_count)::bigint as document_count,
-from clamped as c
-where c.first_tick <= c.last_tick
-group by c.table_name, c.measure, c.status, c.first_tick, c.last_tick
-having sum(c.document_count) > 0
-order by c.table_name, c.measure, c.status, c.first_tick, c.last_tick
+select s.table_name, s.measure, s.status, s.first_tick, s.last_tick, s.document_count
+from summed as s
+where s.document_count > 0
+order by s.table_name, s.measure, s.status, s.first_tick, s.last_tick
