@@ -29,7 +29,13 @@ def choosing_groups(command: Any) -> Any:
     """Add the options that choose groups."""
     for decorate in (
         click.option("--full", is_flag=True, help="Show every group that stays."),
-        click.option("--exclude", "excluded", multiple=True, metavar="ID", help="Groups with this document stay."),
+        click.option(
+            "--exclude",
+            "excluded",
+            multiple=True,
+            metavar="ID",
+            help="Groups with this document stay; an id that no group holds is refused.",
+        ),
         click.option("--rule", "rule_ids", multiple=True, metavar="RULE", help="Only groups that this rule selected."),
         click.option("--task", "tasks", multiple=True, metavar="ID", help="Only what belongs to this task."),
         click.option("--older-than", "older_than_ms", type=options.DURATION, help="Only groups older than this."),

@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analyzer.analysis.artifacts import list_artifacts
+from analyzer.errors import UsageError
 from analyzer.model import ROOT, Tier
 from analyzer.purge.members import Member, find_documents, find_owners, find_references, grouped
 from analyzer.purge.references import Reference, closed, merged
 from analyzer.rules import RuleSet
 from analyzer.store import Frame
-from analyzer.units import age
+from analyzer.units import age, visible
 
 PURGEABLE = (Tier.CERTAIN, Tier.LIKELY)  # suspects and orphans never
 DEFAULT_IDLE_MS = 900_000
@@ -90,6 +91,7 @@ def select(
     discovered  references that the store cannot know, as found in the documents themselves
     existing    ids of documents that they refer to
     touched_ms  when documents were written, where that is known better
+    raises      UsageError for an excluded id that stands in no group
     """
     artifacts = {item.id: item for item in list_artifacts(frame, choice.tiers) if item.tier in PURGEABLE}
     owners = find_owners(frame, rules, artifacts)
@@ -109,6 +111,12 @@ def select(
 
 def _narrow(draft: _Draft, choice: Choice, references: Collection[Reference], at_ms: int) -> None:
     """Leave out the groups that were not asked for; they are documents that stay like any other."""
+    candidates = {member.id for members in draft.groups.values() for member in members}
+    if unknown := sorted(choice.excluded - candidates):  # mistyped, it would protect nothing
+        raise UsageError(
+            f"{visible(unknown[0])} cannot be excluded: no group that may go holds a document with this id",
+            hint=f"leave it out, or ask what it is: analyzer artifacts why {visible(unknown[0])}",
+        )
     of_task = {r.id for r in references if r.field == "taskId" and r.target in choice.tasks}
     for root, members in list(draft.groups.items()):
         ids = {member.id for member in members}

@@ -23,6 +23,8 @@ def plan_text(plan: Data, warnings: Sequence[str] = (), *, full: bool = False) -
     where = f"{visible(plan['deployment'])} ({plan['type']})"
     head = f"{count(len(documents), 'document')} in {count(len(plan['groups']), 'group')} of {where} would be deleted"
     lines = [head if documents else f"nothing to delete in {where}"]
+    if not documents and not plan["blocked"] and (tasks := plan["selection"].get("tasks")):
+        lines += [f"no test artifact belongs to {visible(', '.join(tasks))}: `analyzer artifacts why ID` tells why"]
     if documents:
         lines += ["", columns([("table", "documents", "of the table", "bytes"), *_totals(plan["totals"])])]
         lines += ["", "for example:", *_examples(documents)]

@@ -68,6 +68,19 @@ def test_an_apply_without_the_confirmation_is_refused(tmp_path: Path, monkeypatc
         assert run(w, monkeypatch, "apply", "plan.json", "--yes").exit_code == 2
 
 
+def test_an_id_that_protects_nothing_is_refused_and_a_task_without_artifacts_is_said_to_have_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path) as w:
+        w.plan("first.json")
+        for mistyped in ("abc", w.ids["real"]):
+            refused = run(w, monkeypatch, "plan", "--rehearse", "--exclude", mistyped, "-o", "plan.json")
+            assert refused.exit_code == 2 and f"{mistyped} cannot be excluded" in refused.stderr
+            assert not (tmp_path / "plan.json").exists()
+        said = run(w, monkeypatch, "plan", "--rehearse", "--task", "k57", "-o", "plan.json")
+        assert said.exit_code == 0 and "no test artifact belongs to k57" in said.stdout
+
+
 def test_a_rehearsal_says_that_it_is_one_and_cannot_be_applied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with world(tmp_path) as w:
         w.plan("first.json")
