@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from analyzer.analysis.policy import DEPLOYED, METRICS, Counts, judge, rate
+from analyzer.analysis.metrics import METRICS, Counts, rate
+from analyzer.analysis.policy import DEPLOYED, judge
 from analyzer.analysis.rounding import shown_rate, to_fixed_1
 from analyzer.model import Status
 from analyzer.units import duration

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analyzer.analysis.policy import Counts, Judgement, Policy, Unknown, judged_documents
+from analyzer.analysis.metrics import Counts
+from analyzer.analysis.policy import Judgement, Policy, Unknown, judged_documents
 from analyzer.model import ROOT, FilterName, Finding, Snapshot, TableCoverage, TableRef
 from analyzer.store import Frame
 from analyzer.units import age, count, instant

@@ -14,7 +14,8 @@ from typing import Any
 from analyzer.analysis import health, prospects
 from analyzer.analysis.diagnosis import BadDocument, Cause, FlagChange, diagnose
 from analyzer.analysis.doubts import last_clock_ms
-from analyzer.analysis.policy import STUCK_MS, Counts, Policy, RuleResult, Unknown
+from analyzer.analysis.metrics import Counts
+from analyzer.analysis.policy import STUCK_MS, Policy, RuleResult, Unknown
 from analyzer.analysis.sensitivity import Sensitivity, sensitivity
 from analyzer.analysis.timeline import History, Moved, Span, Timeline
 from analyzer.model import Deployment, FilterName, Finding, Snapshot, Status, Tier

@@ -18,7 +18,8 @@ from analyzer.analysis.doubts import (
     table_coverage,
     unjudged_rules,
 )
-from analyzer.analysis.policy import RESPONSE_PERCENT, STUCK_MS, Counts, Judgement, Policy, Unknown, judge
+from analyzer.analysis.metrics import Counts
+from analyzer.analysis.policy import RESPONSE_PERCENT, STUCK_MS, Judgement, Policy, Unknown, judge
 from analyzer.model import FILTER_TIERS, DeploymentType, FilterName, Finding, Snapshot, Status, TableCoverage
 from analyzer.store import Frame
 

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from analyzer.analysis.policy import RESPONSE_PERCENT, Counts, Policy, judge, percentile
+from analyzer.analysis.metrics import Counts
+from analyzer.analysis.policy import RESPONSE_PERCENT, Policy, judge, percentile
 from analyzer.analysis.recovery import Classes, fewest
 from analyzer.analysis.timeline import History, Key, Moved, Tally, Timeline
 from analyzer.model import Status

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from analyzer.analysis import app_functions, health
-from analyzer.analysis.policy import DEPLOYED, Counts
+from analyzer.analysis.metrics import Counts
+from analyzer.analysis.policy import DEPLOYED
 from analyzer.analysis.rounding import plain
 from analyzer.model import Finding, Snapshot
 from analyzer.store import Store

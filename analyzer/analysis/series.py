@@ -13,7 +13,8 @@ from typing import Any
 
 from analyzer.analysis import artifacts, health
 from analyzer.analysis.doubts import JUDGED_TABLES, Gap, doubts, gaps, needed_tables
-from analyzer.analysis.policy import RESPONSE_PERCENT, STUCK_MS, Counts, Policy
+from analyzer.analysis.metrics import Counts
+from analyzer.analysis.policy import RESPONSE_PERCENT, STUCK_MS, Policy
 from analyzer.analysis.reported import SYSTEM_HEALTH, claimed, timestamp_ms
 from analyzer.errors import UsageError
 from analyzer.model import FilterName, Snapshot

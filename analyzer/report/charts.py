@@ -13,7 +13,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analyzer.analysis.policy import METRICS, Counts
+from analyzer.analysis.metrics import METRICS, Counts
 from analyzer.analysis.series import Series, Tick
 from analyzer.model import FilterName, Status
 from analyzer.report.saving import save as save_file

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from analyzer.analysis.health import HealthReport, Side
-from analyzer.analysis.policy import METRICS, Policy
+from analyzer.analysis.metrics import METRICS
+from analyzer.analysis.policy import Policy
 from analyzer.analysis.series import Series
 from analyzer.model import FilterName, Finding
 from analyzer.units import instant

@@ -8,7 +8,8 @@ from typing import Any
 
 from analyzer.analysis.app_functions import feature_flags
 from analyzer.analysis.health import HealthReport
-from analyzer.analysis.policy import DEPLOYED, METRICS, Counts, Policy, RuleResult
+from analyzer.analysis.metrics import METRICS, Counts
+from analyzer.analysis.policy import DEPLOYED, Policy, RuleResult
 from analyzer.analysis.rounding import shown_rate
 from analyzer.analysis.series import Series, Tick
 from analyzer.model import FilterName, Snapshot, Status

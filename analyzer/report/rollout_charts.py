@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from analyzer.analysis.buckets import Buckets, Ended
-from analyzer.analysis.policy import Counts
+from analyzer.analysis.metrics import Counts
 from analyzer.analysis.series import Series
 from analyzer.report import charts_time
 from analyzer.report.charts_time import FlagHistory, Moment, Usual

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer.analysis.metrics import Counts
 from analyzer.analysis.policy import (
     BUILT_IN,
     DEPLOYED,
@@ -16,7 +17,6 @@ from analyzer.analysis.policy import (
     NOTHING_TO_JUDGE,
     ROLLOUT,
     STRICT,
-    Counts,
     Unknown,
     find,
     judge,

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from analyzer.analysis import artifacts, health
-from analyzer.analysis.policy import DEPLOYED, ROLLOUT, Counts, Policy
+from analyzer.analysis.metrics import Counts
+from analyzer.analysis.policy import DEPLOYED, ROLLOUT, Policy
 from analyzer.analysis.series import Grid, Series, grid, series
 from analyzer.errors import UsageError
 from analyzer.model import FilterName
