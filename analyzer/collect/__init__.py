@@ -117,6 +117,7 @@ def _incoming(screened: Screened, source: Source, base: Base) -> IncomingTable:
         is_in_order=screened.is_in_order,
         spooled_documents=screened.spooled_documents,
         gaps=screened.gaps,
+        is_numbered=True,
         base_documents=sum(stretch.documents for stretch in known),
         stretches=screened.stretches,
     )

@@ -23,9 +23,10 @@ from analyzer.model import (
     TextFingerprint,
 )
 from analyzer.store import catalog, connection, journal, marks, remembered, staged, stretches
+from analyzer.store.differences import rebuild_ends
 from analyzer.store.frame import Frame
 from analyzer.store.incoming import Collection, IncomingTable, Moment
-from analyzer.store.ingest import drop_table, load_table, rebuild_ends
+from analyzer.store.ingest import drop_table, load_table
 from analyzer.store.looks import Observed, Span
 from analyzer.store.observed import Observations
 from analyzer.store.receipts import Receipts

@@ -13,7 +13,7 @@ import orjson
 from analyzer.convex.text import reduced
 from analyzer.store import remembered, stretches
 from analyzer.store.columns import REVISION_TABLES, RevisionTable, revision_table
-from analyzer.store.ingest import rebuild_ends
+from analyzer.store.differences import rebuild_ends
 from analyzer.store.masking import Matcher
 from analyzer.store.staged import forget as drop_what_waits
 from analyzer.store.staged import staged_name

@@ -30,6 +30,7 @@ class IncomingTable:
     is_in_order: bool = False  # ids are known to rise, so that none stands twice
     spooled_documents: int | None = None  # None: all; else the store holds the others as they are
     gaps: Sequence[Gap] | None = None  # among these ids the spool holds all documents; None: among all ids
+    is_numbered: bool = False  # each line says in "$row" how manieth it is, from 0 on
     base_documents: int = 0  # with gaps: how many the export held that this one was compared with
     stretches: Path | None = None  # NDJSON, see analyzer.store.stretches; None when there are none
 
@@ -93,16 +94,29 @@ def load_incoming(
 
 
 def select_incoming(
-    incoming: IncomingTable, kind: RevisionTable, fingerprints: Sequence[TextFingerprint], keep_text: bool
+    incoming: IncomingTable,
+    kind: RevisionTable,
+    fingerprints: Sequence[TextFingerprint],
+    keep_text: bool,
+    *,
+    first_no: int | None = None,
 ) -> tuple[str, dict[str, object]]:
-    """Return a SELECT of the typed rows of a spool, `id` and then the stored columns, and its parameters."""
+    """Return a SELECT of the typed rows of a spool, `id` and then the stored columns, and its parameters.
+
+    first_no  the revision_no of the first line of a numbered spool: rows then begin with theirs; None: they have none
+    """
     columns = (CREATION_TIME, *kind.columns)
     fields = {"_id": "varchar", "leftovers": "varchar"} | {column.field: column.type for column in columns}
     params: dict[str, object] = {
         "spool": str(incoming.spool),
         "max_bytes": max(MIN_BUFFER_BYTES, incoming.longest_bytes + 1),
     }
-    selected = ["j._id as id", *(f'j."{column.field}" as {column.name}' for column in columns)]
+    selected = []
+    if first_no is not None:
+        fields["$row"] = "bigint"
+        params["first_no"] = first_no
+        selected = ['$first_no + j."$row" as revision_no']
+    selected += ["j._id as id", *(f'j."{column.field}" as {column.name}' for column in columns)]
     if kind.text_field:
         fields[kind.text_field] = "varchar"
         selected += _reduced(kind, fingerprints, params, keep_text)

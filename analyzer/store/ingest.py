@@ -1,20 +1,20 @@
-"""Writes one collection into the store: what is new, what changed and what disappeared, in one transaction.
+"""Writes one table of a collection into the store: what is new, what changed and what disappeared.
 
 Each table of the source is loaded into a temporary table `incoming`, compared with the documents in force at the
-source's own time, and only differences become revisions. A collection older than ones already stored is slipped in
-between: whatever it changes is asserted again at the next later snapshot that covers the table, so that every
-snapshot keeps exactly its documents.
+source's own time, and only differences become revisions; see `analyzer.store.differences`. A table that the store does
+not know is appended as it is loaded.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import duckdb
 
 from analyzer.errors import SourceInvalid
-from analyzer.model import DriftCount, TableCoverage, TableRef
-from analyzer.store.columns import REVISION_TABLES, RevisionTable, revision_table
+from analyzer.model import DriftCount, TableCoverage, TableRef, TextFingerprint
+from analyzer.store.columns import RevisionTable, revision_table
+from analyzer.store.differences import append_differences, place_of
 from analyzer.store.incoming import (
     Collection,
     IncomingTable,
@@ -24,18 +24,9 @@ from analyzer.store.incoming import (
     load_nothing,
     refuse_duplicates,
     select_incoming,
-    stored_columns,
     unknown_statuses,
 )
 from analyzer.store.stretches import BaseOutdatedError
-
-
-class Changes(NamedTuple):
-    """How many documents of a table a collection added, changed and found gone."""
-
-    added: int
-    changed: int
-    removed: int
 
 
 def load_table(
@@ -55,8 +46,7 @@ def load_table(
     kind = revision_table(incoming.table.component, incoming.table.name)
     fingerprints = [f for f in collection.fingerprints if f.table == incoming.table.name]
     if next_snapshot is None and not is_known(connection, kind, incoming.table, moment):
-        rows, params = select_incoming(incoming, kind, fingerprints, collection.keep_text)
-        drift = _append_all(connection, incoming, moment, rows, params)
+        drift = _append_all(connection, incoming, moment, fingerprints, keep_text=collection.keep_text)
         return TableCoverage(incoming.table, "collected", incoming.documents, incoming.documents, 0, 0), drift
     if incoming.gaps is not None:
         return _load_news(connection, incoming, moment, collection, next_snapshot=next_snapshot)
@@ -80,7 +70,7 @@ def _load_news(
     raises  BaseOutdatedError when the store does not hold the others, or the documents cannot be loaded
     """
     kind = revision_table(incoming.table.component, incoming.table.name)
-    place = _place(incoming.table, moment)
+    place = place_of(incoming.table, moment)
     before = _count(connection, f"select count(*) from ({_in_force(kind)})", place)
     if before != incoming.base_documents:
         raise BaseOutdatedError
@@ -130,7 +120,7 @@ def _unknown_statuses_in_force(
 
 
 def _in_force(kind: RevisionTable, column: str = "id") -> str:
-    """Return a SELECT of one column of the documents of a table in force at a time; parameters as `_place`."""
+    """Return a SELECT of one column of the documents of a table in force at a time; parameters as `place_of`."""
     return f"""select r.{column} from {kind.name} as r
         where r.deployment_no = $deployment_no and r.component = $component and r.table_name = $table_name
             and r.revision_ns <= $as_of_ns and not r.deleted and r.revision_no not in (
@@ -157,18 +147,18 @@ def _append_all(
     connection: duckdb.DuckDBPyConnection,
     incoming: IncomingTable,
     moment: Moment,
-    rows: str,
-    params: dict[str, object],
+    fingerprints: Sequence[TextFingerprint],
+    *,
+    keep_text: bool,
 ) -> list[DriftCount]:
-    """Append a revision for each document of a table that the store does not know: there is nothing to compare.
-
-    rows, params  the SELECT of the documents
-    """
+    """Append a revision for each document of a table that the store does not know: there is nothing to compare."""
     if not incoming.documents:
         return []
     kind = revision_table(incoming.table.component, incoming.table.name)
+    first_no = _reserve_numbers(connection, incoming.documents) if incoming.is_numbered else None
+    rows, params = select_incoming(incoming, kind, fingerprints, keep_text, first_no=first_no)
     with explaining(incoming):
-        append_rows(connection, incoming.table, moment, rows, params)
+        append_rows(connection, incoming.table, moment, rows, params, is_numbered=incoming.is_numbered)
     own = f"""(
         select * from {kind.name}
         where deployment_no = {moment.deployment_no} and snapshot_no = {moment.snapshot_no}
@@ -178,16 +168,31 @@ def _append_all(
     return unknown_statuses(connection, incoming.table, kind, own)
 
 
+def _reserve_numbers(connection: duckdb.DuckDBPyConnection, count: int) -> int:
+    """Return the first of so many numbers of revisions in a row. DuckDB counts in one thread, and loads in several."""
+    return _count(connection, "select max(nextval('revision_no')) from range($count)", {"count": count}) - count + 1
+
+
 def append_rows(
-    connection: duckdb.DuckDBPyConnection, table: TableRef, moment: Moment, rows: str, params: dict[str, object]
+    connection: duckdb.DuckDBPyConnection,
+    table: TableRef,
+    moment: Moment,
+    rows: str,
+    params: dict[str, object],
+    *,
+    is_numbered: bool = False,
 ) -> int:
-    """Append a revision for each row of a SELECT of documents; returns how many."""
+    """Append a revision for each row of a SELECT of documents; returns how many.
+
+    is_numbered  whether rows have a revision_no already
+    """
+    number = "" if is_numbered else "nextval('revision_no') as revision_no, "
     appended = connection.execute(
         f"""insert into {revision_table(table.component, table.name).name} by name
-        select nextval('revision_no') as revision_no, $deployment_no as deployment_no, $component as component,
+        select {number}$deployment_no as deployment_no, $component as component,
             $table_name as table_name, $as_of_ns as revision_ns, false as deleted, $snapshot_no as snapshot_no, i.*
         from ({rows}) as i""",
-        params | _place(table, moment) | {"snapshot_no": moment.snapshot_no},
+        params | place_of(table, moment) | {"snapshot_no": moment.snapshot_no},
     ).fetchone()
     assert appended is not None
     return int(appended[0])
@@ -203,133 +208,3 @@ def drop_table(
     """Record that a table the source lists no longer has any document; returns how many disappeared."""
     load_nothing(connection, revision_table(table.component, table.name))
     return append_differences(connection, table, moment, next_snapshot=next_snapshot).removed
-
-
-def append_differences(
-    connection: duckdb.DuckDBPyConnection,
-    table: TableRef,
-    moment: Moment,
-    *,
-    next_snapshot: tuple[int, int] | None,
-    among: str | None = None,
-) -> Changes:
-    """Compare the temporary table `incoming` with what was in force, append what differs, and drop it.
-
-    among  a table whose `id`s are the only ones looked at; None: what `incoming` lacks is gone
-    """
-    kind = revision_table(table.component, table.name)
-    columns = stored_columns(kind)
-    _load_before(connection, kind, table, moment, among)
-    differs = " or ".join(f"b.{name} is distinct from i.{name}" for name in columns)
-    connection.execute(
-        f"""create or replace temp table difference as
-        select coalesce(i.id, b.id) as id, i.id is null as deleted, b.id is null as added,
-            coalesce(b.revision_no, t.revision_no) as previous_no
-        from incoming as i full join before as b on b.id = i.id left join tombstone as t on t.id = i.id
-        where i.id is null or b.id is null or {differs}"""
-    )
-    counts = connection.execute(
-        """select count(*) filter (where added), count(*) filter (where not added and not deleted),
-            count(*) filter (where deleted)
-        from difference"""
-    ).fetchone()
-    assert counts is not None
-    _append(connection, kind, columns, table, moment)
-    if next_snapshot is not None:
-        _assert_again(connection, kind, columns, table, moment, next_snapshot=next_snapshot)
-    connection.execute("drop table incoming; drop table before; drop table tombstone; drop table difference")
-    return Changes(*map(int, counts))
-
-
-def rebuild_ends(connection: duckdb.DuckDBPyConnection) -> None:
-    """Derive revision_end again from all revisions."""
-    parts = " union all ".join(
-        f"""select revision_no, revision_ns, lead(revision_no) over {kind.name}_ as next_no,
-            lead(revision_ns) over {kind.name}_ as next_ns
-        from {kind.name}
-        window {kind.name}_ as (
-            partition by deployment_no, component, table_name, id order by revision_ns, revision_no
-        )"""
-        for kind in REVISION_TABLES.values()  # DuckDB 1.5 wants the windows of a union named differently
-    )
-    connection.execute("delete from revision_end")
-    connection.execute(
-        f"insert into revision_end select revision_no, next_ns, next_no from ({parts}) where next_no is not null"
-    )
-
-
-def _load_before(
-    connection: duckdb.DuckDBPyConnection, kind: RevisionTable, table: TableRef, moment: Moment, among: str | None
-) -> None:
-    """Make temporary tables: `before`, the documents in force at the collection's time, and `tombstone`, those gone."""
-    asked = f"and r.id in (select a.id from {among} as a)" if among else ""
-    for name, condition in (("before", "not r.deleted"), ("tombstone", "r.deleted")):
-        connection.execute(
-            f"""create or replace temp table {name} as
-            select r.* from {kind.name} as r
-            where r.deployment_no = $deployment_no and r.component = $component and r.table_name = $table_name
-                and r.revision_ns <= $as_of_ns and {condition} {asked} and r.revision_no not in (
-                    select e.revision_no from revision_end as e where e.valid_to_ns <= $as_of_ns)""",
-            _place(table, moment),
-        )
-
-
-def _append(
-    connection: duckdb.DuckDBPyConnection,
-    kind: RevisionTable,
-    columns: list[str],
-    table: TableRef,
-    moment: Moment,
-) -> None:
-    """Append a revision for each difference, and end the ones they replace."""
-    connection.execute(
-        f"""insert into {kind.name} by name
-        select nextval('revision_no') as revision_no, $deployment_no as deployment_no, $component as component,
-            $table_name as table_name, d.id, $as_of_ns as revision_ns, d.deleted, $snapshot_no as snapshot_no,
-            {", ".join(f"i.{name}" for name in columns)}
-        from difference as d left join incoming as i on i.id = d.id""",
-        _place(table, moment) | {"snapshot_no": moment.snapshot_no},
-    )
-    connection.execute(
-        f"""insert into revision_end
-        select d.previous_no, $as_of_ns, r.revision_no
-        from difference as d join {kind.name} as r on r.id = d.id
-        where d.previous_no is not null and r.snapshot_no = $snapshot_no and r.revision_ns = $as_of_ns
-            and r.deployment_no = $deployment_no and r.component = $component and r.table_name = $table_name""",
-        _place(table, moment) | {"snapshot_no": moment.snapshot_no},
-    )
-
-
-def _place(table: TableRef, moment: Moment) -> dict[str, object]:
-    """Return the parameters that say which table of which deployment at which time."""
-    return {
-        "deployment_no": moment.deployment_no,
-        "component": table.component,
-        "table_name": table.name,
-        "as_of_ns": moment.as_of_ns,
-    }
-
-
-def _assert_again(
-    connection: duckdb.DuckDBPyConnection,
-    kind: RevisionTable,
-    columns: list[str],
-    table: TableRef,
-    moment: Moment,
-    *,
-    next_snapshot: tuple[int, int],
-) -> None:
-    """Keep a later snapshot as it was: repeat there what this earlier one would otherwise change."""
-    next_no, next_ns = next_snapshot
-    connection.execute(
-        f"""insert into {kind.name} by name
-        select nextval('revision_no') as revision_no, $deployment_no as deployment_no, $component as component,
-            $table_name as table_name, d.id, $next_ns as revision_ns, b.id is null as deleted,
-            $next_no as snapshot_no, {", ".join(f"b.{name}" for name in columns)}
-        from difference as d left join before as b on b.id = d.id
-        where d.id not in (
-            select r.id from {kind.name} as r
-            where r.deployment_no = $deployment_no and r.component = $component and r.table_name = $table_name
-                and r.revision_ns > $as_of_ns and r.revision_ns <= $next_ns)""",
-        _place(table, moment) | {"next_ns": next_ns, "next_no": next_no},
-    )

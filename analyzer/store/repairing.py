@@ -13,7 +13,7 @@ from analyzer.errors import StoreError
 from analyzer.store import checking, connection, copies, staged
 from analyzer.store.checking import Problem
 from analyzer.store.columns import REVISION_TABLES
-from analyzer.store.ingest import rebuild_ends
+from analyzer.store.differences import rebuild_ends
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from analyzer.errors import StoreError
 from analyzer.model import DriftCount, TableCoverage, TableRef, TextFingerprint
 from analyzer.store import catalog
 from analyzer.store.columns import REVISION_TABLES, RevisionTable, revision_table
+from analyzer.store.differences import append_differences
 from analyzer.store.incoming import (
     IncomingTable,
     Moment,
@@ -26,7 +27,7 @@ from analyzer.store.incoming import (
     stored_columns,
     unknown_statuses,
 )
-from analyzer.store.ingest import append_differences, append_rows, is_known
+from analyzer.store.ingest import append_rows, is_known
 
 REPLACED = "the table was emptied or replaced as a whole since the snapshot before"
 

@@ -53,9 +53,10 @@ def drift(found: Screened) -> dict[tuple[str, str, str], int]:
 def test_plain_documents_are_spooled_as_they_came(tmp_path: Path) -> None:
     raw = ndjson(*(message(n, llmModel="gpt-4o", sequence=1.0) for n in range(1, 4)))
     found = screened(tmp_path, raw)
-    assert found.spool.read_bytes() == raw
+    numbered = [line[:-1] + b',"$row":%d}' % number for number, line in enumerate(raw.splitlines())]
+    assert found.spool.read_bytes().splitlines() == numbered
     assert (found.documents, found.drift, found.is_in_order) == (3, (), True)
-    assert found.longest_bytes == max(map(len, raw.splitlines()))
+    assert found.longest_bytes >= max(map(len, numbered))
     assert found.newest_creation_ms == 1765889000003.5
     assert stat.S_IMODE(found.spool.stat().st_mode) == 0o600
 
@@ -88,7 +89,9 @@ def test_leftovers_are_text_in_one_order_whatever_the_documents(tmp_path: Path) 
     one = screened(tmp_path, b'{"_id":"%s","b":{"d":1,"c":2.0},"a":1}\n' % make_id("chatMessages", 1).encode())
     two = screened(tmp_path, b'{"a":1,"b":{"c":2.0,"d":1},"_id":"%s"}\n' % make_id("chatMessages", 1).encode())
     for found in (one, two):
-        assert found.spool.read_bytes().endswith(b',"leftovers":"{\\"a\\":1,\\"b\\":{\\"c\\":2.0,\\"d\\":1}}"}\n')
+        assert found.spool.read_bytes().endswith(
+            b',"leftovers":"{\\"a\\":1,\\"b\\":{\\"c\\":2.0,\\"d\\":1}}","$row":0}\n'
+        )
 
 
 def test_text_is_reduced_and_told_but_the_tables_own_text_is_left_to_the_store(tmp_path: Path) -> None:
@@ -136,6 +139,7 @@ def test_other_tables_keep_references_beside_one_text_of_all_the_rest(tmp_path: 
     odd = call | {"_id": make_id("toolCalls", 2), "_creationTime": 5, "taskId": None, "messageId": "m", "name": "n"}
     found = screened(tmp_path, ndjson(plain, odd), CALLS)
     rows = [orjson.loads(line) for line in found.spool.read_bytes().splitlines()]
+    assert [row.pop("$row") for row in rows] == [0, 1]
     assert rows[0] == plain | {"leftovers": None}
     left = rows[1].pop("leftovers")
     assert rows[1] == {"_id": odd["_id"], "_creationTime": 5, "messageId": "m"}
@@ -174,6 +178,7 @@ def test_nothing_of_a_document_is_lost_when_text_is_kept(tmp_path: Path, made: l
     rows = map(orjson.loads, screened(tmp_path, ndjson(*calls), CALLS, keep_text=True).spool.read_bytes().splitlines())
     for row, document in zip(rows, map(orjson.loads, ndjson(*calls).splitlines()), strict=True):
         left_text = row.pop("leftovers")
+        del row["$row"]
         assert row | (orjson.loads(left_text) if left_text else {}) == document
 
 
@@ -275,3 +280,11 @@ def test_memory_does_not_grow_with_the_number_of_documents(tmp_path: Path) -> No
         (tmp_path / str(documents)).mkdir()
     peak_bytes(1000)
     assert peak_bytes(16000) < 1.5 * peak_bytes(4000)
+
+
+def test_a_document_with_fields_named_like_those_of_a_spool_keeps_them(tmp_path: Path) -> None:
+    documents = [message(1, leftovers=5.0), message(2)]
+    raw = ndjson(*documents).replace(b'"leftovers"', b'"$row":7,"leftovers"')
+    rows = [orjson.loads(line) for line in screened(tmp_path, raw).spool.read_bytes().splitlines()]
+    assert [row["$row"] for row in rows] == [0, 1]
+    assert orjson.loads(rows[0]["leftovers"]) == {"$row": 7, "leftovers": 5.0}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from analyzer.errors import SourceInvalid
 from analyzer.store import Store
-from analyzer.store.ingest import rebuild_ends
+from analyzer.store.differences import rebuild_ends
 from tests.store.spooling import collection
 
 HOUR_NS = 3_600_000_000_000
