@@ -14,7 +14,7 @@ from pathlib import Path
 from analyzer import clock
 from analyzer.collect import absent
 from analyzer.collect.gathering import CHUNK_DOCUMENTS, Chunk, Spool
-from analyzer.collect.memory import no_cycles_sought
+from analyzer.collect.memory import no_cycles_sought, quick_turns
 from analyzer.collect.observing import Look, look, with_variables
 from analyzer.convex.beside import Beside
 from analyzer.errors import CursorExpired, SourceUnreachable
@@ -59,7 +59,7 @@ def collect_live(source: LiveSource, store_path: Path, options: LiveOptions | No
             cursor = store.sync_cursor(deployment.name)
             position = store.observations.position(deployment.name)
     run = _Run(source, store_path, options, Beside(lambda: look(source, position)), position)
-    with no_cycles_sought():
+    with no_cycles_sought(), quick_turns():
         try:
             return run.collect(cursor)
         except (CursorExpired, CountsDisagreeError, _ReplacedError) as again:
@@ -118,7 +118,7 @@ class _Run:
         info = source.info
         as_of_ns = info.source_time_ns
         assert as_of_ns is not None
-        expected = source.counts(as_of_ns) if source.way == "deltas" else None
+        counts = Beside(lambda: source.counts(as_of_ns)) if source.way == "deltas" else None
         seen = with_variables(self.look.result(), source.variables)
         with Store.write(self.store_path, wait_s=options.wait_s) as store, store.together():
             gaps = store.observe(source.connection.deployment, seen.observed)
@@ -135,7 +135,7 @@ class _Run:
                     keep_text=options.keep_text,
                 ),
                 tables.result(),
-                expected,
+                counts.result if counts else None,
                 batch,
                 self.interrupted,
             )

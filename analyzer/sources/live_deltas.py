@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from analyzer.convex import values
+from analyzer.convex.beside import Beside
 from analyzer.convex.client import Client
 from analyzer.convex.functions import ValueFormat
 from analyzer.convex.permissions import VIEW_DATA
@@ -47,27 +48,32 @@ class DeltaReader:
         guard = Guard(self._client, f"POST {SNAPSHOT}")
         is_fresh = snapshot_ns is None
         crawl = _Crawl(guard)
+        asked = self._asked({} if snapshot_ns is None else {"snapshot": snapshot_ns, "cursor": position}, guard)
         while True:
-            asked = {} if snapshot_ns is None else {"snapshot": snapshot_ns, "cursor": position}
-            answer = self._ask(SNAPSHOT, asked, guard)
+            answer = asked.result()
             moment_ns = guard.time(answer.get("snapshot"))
             if snapshot_ns is not None and moment_ns != snapshot_ns:
                 raise guard.broken("the moment that was asked for")
             snapshot_ns = moment_ns
-            found = self._values(guard, answer, is_delta=False)
-            crawl.check(found, snapshot_ns)
             has_more = answer["hasMore"]
             if has_more:
                 position = guard.text(answer.get("cursor"), "a cursor")
+                guard.step(position, is_empty=not answer.get("values"))
+                asked = self._asked({"snapshot": snapshot_ns, "cursor": position}, guard)
                 next_cursor = pack_cursor(self.way, self._wanted, snapshot=snapshot_ns, cursor=position)
             else:
                 next_cursor = pack_cursor(self.way, self._wanted, deltas=snapshot_ns)
+            found = self._values(guard, answer, is_delta=False)
+            crawl.check(found, snapshot_ns)
             moment = None if has_more else snapshot_ns
             yield Page(found, is_fresh=is_fresh, next_cursor=next_cursor, snapshot_ts_ns=moment), snapshot_ns
             if not has_more:
                 return
             is_fresh = False
-            guard.step(position, is_empty=not answer["values"])
+
+    def _asked(self, position: dict[str, Any], guard: Guard) -> Beside[dict[str, Any]]:
+        """Ask for a page of the snapshot while the one before it is checked."""
+        return Beside(lambda: self._ask(SNAPSHOT, position, guard))
 
     def _deltas(self, since_ns: int) -> Iterator[Page]:
         guard = Guard(self._client, f"POST {DELTAS}")

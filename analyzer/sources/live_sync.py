@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from analyzer.convex.beside import Beside
 from analyzer.convex.client import Client
 from analyzer.convex.permissions import VIEW_DATA
 from analyzer.sources.live_pages import Change, Guard, Page, Rows, Wanted, Way, pack_cursor, unpack_cursor
@@ -27,8 +28,9 @@ class SyncReader:
         position = None if cursor is None else unpack_cursor(cursor, self.way, self._wanted).get("cursor")
         guard = Guard(self._client, f"POST {PATH}")
         is_fresh, newest_ns = position is None, 0
+        asked = self._asked(position)
         while True:
-            answer = self._ask(position)
+            answer = asked.result()
             if not isinstance(answer, dict):
                 raise guard.broken("a page")
             status, pagination = answer.get("status"), answer.get("pagination")
@@ -38,6 +40,9 @@ class SyncReader:
             snapshot_ns = self._snapshot_ns(guard, status, newest_ns)
             newest_ns = snapshot_ns or newest_ns
             is_last = status.get("type") == UP_TO_DATE
+            if not is_last:
+                guard.step(position, is_empty=not answer.get("values"))
+                asked = self._asked(position)
             values = self._values(guard, answer)
             yield Page(
                 values,
@@ -50,12 +55,13 @@ class SyncReader:
             if is_last:
                 return
             is_fresh = False
-            guard.step(position, is_empty=not answer["values"])
 
-    def _ask(self, position: str | None) -> Any:
+    def _asked(self, position: str | None) -> Beside[Any]:
+        """Ask for a page while the one before it is checked."""
         body: dict[str, Any] = {} if position is None else {"cursor": position}
         selection = self._wanted.selection()
-        return self._client.post(PATH, body | ({"selection": selection} if selection else {}), permission=VIEW_DATA)
+        body |= {"selection": selection} if selection else {}
+        return Beside(lambda: self._client.post(PATH, body, permission=VIEW_DATA))
 
     def _snapshot_ns(self, guard: Guard, status: dict[str, Any], newest_ns: int) -> int | None:
         kind = status.get("type")

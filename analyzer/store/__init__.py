@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -250,7 +250,7 @@ class Store:
         self,
         collection: Collection,
         tables: Sequence[TableRef],
-        expected: Mapping[tuple[str, str], int] | None,
+        expected: Callable[[], Mapping[tuple[str, str], int]] | None,
         last: Batch | None,
         interrupted: str = "",
     ) -> tuple[CollectResult, tuple[Span, ...]]:
@@ -258,7 +258,7 @@ class Store:
 
         collection   without tables: they wait in the store
         tables       every table that the deployment has now
-        expected     how many documents each should hold, where that was asked
+        expected     tells how many documents each should hold, where that was asked
         last         what was read since a batch was kept; None: nothing
         interrupted  why the deployment could not tell what changed since the snapshot before; "" where it could
         returns      the snapshot, and what cannot be told of the time since the one before

@@ -7,7 +7,7 @@ of each document into revisions, exactly as an export's documents become revisio
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -157,7 +157,7 @@ def promote(
     connection: duckdb.DuckDBPyConnection,
     moment: Moment,
     tables: Sequence[TableRef],
-    expected: Mapping[tuple[str, str], int] | None,
+    expected: Callable[[], Mapping[tuple[str, str], int]] | None,
     *,
     last: Batch | None,
     keeping: Keeping,
@@ -165,7 +165,7 @@ def promote(
     """Turn what waits, and the last batch with it, into revisions at a moment. Runs inside the caller's transaction.
 
     tables    every table that the deployment has now
-    expected  how many documents each of them should hold; None: not asked
+    expected  tells how many documents each of them should hold, asked when all are in; None: not asked
     last      None: everything waits already
     raises    CountsDisagreeError
     """
@@ -192,19 +192,26 @@ def promote(
         place = (table.component, table.name)
         before = None if is_fresh or place in emptied else counts.get(place, 0)
         covered, unknown = _promote_table(connection, moment, table, arrived.get(place), keeping, before=before)
-        if expected is not None and expected.get(place, covered.documents) != covered.documents:
-            raise CountsDisagreeError(
-                f"{table.name} would hold {covered.documents} documents, the deployment has {expected[place]}",
-                hint="everything is read again",
-            )
         if place in emptied and place in counts and not is_fresh:
             covered = replace(covered, reason=REPLACED)
         coverage.append(covered)
         drift += unknown
+    if expected is not None:
+        _compare(coverage, expected())
     drift += [DriftCount(*item) for item in _waiting_drift(connection, number)]
     forget(connection, number)
     connection.execute("insert into sync values ($n, $cursor, false, 0)", {"n": number, "cursor": last.cursor})
     return coverage, drift
+
+
+def _compare(coverage: Sequence[TableCoverage], expected: Mapping[tuple[str, str], int]) -> None:
+    for covered in coverage:
+        wanted = expected.get((covered.table.component, covered.table.name), covered.documents)
+        if wanted != covered.documents:
+            raise CountsDisagreeError(
+                f"{covered.table.name} would hold {covered.documents} documents, the deployment has {wanted}",
+                hint="everything is read again",
+            )
 
 
 def _waits(connection: duckdb.DuckDBPyConnection, number: int, kind: RevisionTable) -> bool:
