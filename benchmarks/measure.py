@@ -56,9 +56,11 @@ class Pair:
         return Figure.of([cost.peak_bytes / GIB for cost in self.ours])
 
 
-# A process counts the memory of the one that started it as its own peak, so a small one starts what is measured.
+# A process counts the memory of the one that started it as its own peak, so a small one starts what is measured. Python
+# keeps compiled modules there, as an installed program has them, whatever the environment says.
 _LAUNCH = """
 import json, os, subprocess, sys, time
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 started_s = time.perf_counter()
 process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
 _, status, usage = os.wait4(process.pid, 0)
