@@ -108,8 +108,9 @@ def _probe_documents(client: Client, findings: _Findings) -> None:
     findings.endpoints.append(Endpoint("paged reads", "there", "all documents, whole each time"))
     sync, stream = findings.endpoints[:2]
     if stream.state != "there":
+        why = {"not in the plan": "streaming export is not in the deployment's plan"}.get(stream.state, stream.text)
         findings.missing.append(
-            "changes alone: every collect reads all documents, and must have done so within about four minutes"
+            f"changes alone ({why}): every collect reads all documents, and must have done so within about four minutes"
         )
     elif sync.state != "there":
         findings.missing.append(

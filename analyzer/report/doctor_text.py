@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from analyzer.convex.diagnosis import Diagnosis, Permission
-from analyzer.units import padded, visible, width
+from analyzer.units import count, padded, visible, width
 
 _WAYS = {
     "data sync": "by data sync: changes only, each collect",
@@ -82,7 +82,7 @@ def _head(found: Diagnosis) -> list[str]:
         rows.append(("state", found.state))
     rows.append(("key", _key(found)))
     if found.way:
-        rows.append(("documents", f"{_WAYS[found.way]}; {found.table_count} tables"))
+        rows.append(("documents", f"{_WAYS[found.way]}; {count(found.table_count or 0, 'table')}"))
     return [f"{padded(name, 11)} {visible(value)}" for name, value in rows]
 
 
