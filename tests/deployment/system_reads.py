@@ -51,7 +51,7 @@ def _normalized(call: Call, table: str, id_: Any) -> Any:
         number = ids.decode(id_).table_number
     except (TypeError, ValueError):
         return None
-    return call.tx.revision(call.component, id_) if known is not None and number == known.number else None
+    return call.tx.revision_in(known, id_) if known is not None and number == known.number else None
 
 
 def tables(call: Call, args: dict[str, Any]) -> Any:

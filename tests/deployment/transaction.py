@@ -78,7 +78,10 @@ class Transaction:
 
     def revision(self, component: Component, id_: str) -> Revision | dict[str, Any] | None:
         """Return a document as it is stored, or as this transaction has left it."""
-        table = self.table_of(component, id_)
+        return self.revision_in(self.table_of(component, id_), id_)
+
+    def revision_in(self, table: Table | None, id_: str) -> Revision | dict[str, Any] | None:
+        """Return a document of the table that its id is of, see `revision`."""
         tablet = table.tablet_at(self.ts) if table else None
         self._read_range()
         if tablet is None:
