@@ -22,6 +22,7 @@ from analyzer.store import Batch, IncomingTable, StagedTable, spool
 from analyzer.store.columns import shape
 
 CHUNK_DOCUMENTS = 8_192  # held as objects; a hundred times that would fill the memory
+_PLACE, _ID = itemgetter(0, 1), itemgetter(2)  # of a change
 
 
 @dataclass(slots=True)
@@ -47,8 +48,9 @@ class Chunk:
         for place in page.truncates:
             self.newest.pop(place, None)
             self.truncates[place] = None
-        for place, run in groupby(page.values, key=itemgetter(0, 1)):
-            self.newest.setdefault(place, {}).update((change.id, change) for change in run)
+        for place, run in groupby(page.values, key=_PLACE):
+            changes = list(run)
+            self.newest.setdefault(place, {}).update(zip(map(_ID, changes), changes, strict=True))
         self.cursor = page.next_cursor
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 from analyzer.convex.beside import Beside
@@ -11,6 +12,7 @@ from analyzer.convex.permissions import VIEW_DATA
 from analyzer.sources.live_pages import Change, Guard, Page, Rows, Wanted, Way, pack_cursor, unpack_cursor
 
 PATH = "/api/v1/data/sync"
+_COLUMNS = ("component", "table", "ts", "deleted", "value")
 SNAPSHOTTING, STALE, UP_TO_DATE = "snapshotting", "stale", "upToDate"
 
 
@@ -81,5 +83,9 @@ class SyncReader:
 
     def _values(self, guard: Guard, answer: dict[str, Any]) -> list[Change]:
         items = guard.items(answer.get("values"), "a list of documents")
-        columns = ([item.get(name) for item in items] for name in ("component", "table", "ts", "deleted", "value"))
+        try:
+            rows = list(map(itemgetter(*_COLUMNS), items))
+        except KeyError:  # the check says what is missing
+            rows = [tuple(map(item.get, _COLUMNS)) for item in items]
+        columns = map(list, zip(*rows, strict=True)) if rows else [[] for _ in _COLUMNS]
         return guard.changes(Rows(*columns), self._wanted)
