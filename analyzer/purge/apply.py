@@ -82,6 +82,7 @@ class Run:
     _failures: int = 0
     _started_s: float = 0.0
     _rate_s: float = 0.0
+    _functions: Mapping[str, int] | None = None  # calls and errors as the deployment told last
 
     @property
     def scrubber(self) -> Scrubber:
@@ -251,9 +252,11 @@ class Run:
             return
         if self._rate_s == self._started_s or now_s - self._rate_s >= RATE_EVERY_S:
             self._rate_s = now_s
-            now = function_errors(self.client)
-            if has_risen(self.plan.functions, now):
-                wanted = "functions that fail no more often than when the plan was made"
+            before, self._functions = self._functions, function_errors(self.client)
+            wanted = "functions that fail no more often than when the plan was made"
+            if before is not None and self._functions is None:  # it told a moment ago
+                raise guards.refused("function errors", wanted, "that the deployment does not tell any more", done)
+            if has_risen(self.plan.functions, self._functions):
                 raise guards.refused("function errors", wanted, "that they do", done)
 
 

@@ -34,9 +34,11 @@ def entries(client: Client, since_ms: int, actions: Collection[str]) -> list[dic
         if not isinstance(items, list) or not isinstance(pagination, dict):
             raise client.unexpected(f"GET {AUDIT}", "events", VIEW_AUDIT_LOG)
         found += [item for item in items if isinstance(item, dict) and item.get("action") in actions]
-        cursor = pagination.get("nextCursor")
-        if not pagination.get("hasMore") or not isinstance(cursor, str):
+        if pagination.get("hasMore") is False:
             return found
+        cursor = pagination.get("nextCursor")
+        if not isinstance(cursor, str):  # more without a way to it: what is not read is not nothing
+            raise client.unexpected(f"GET {AUDIT}", "the next cursor, or an end", VIEW_AUDIT_LOG)
     raise client.unexpected(f"GET {AUDIT}", "an end", VIEW_AUDIT_LOG)
 
 

@@ -64,7 +64,7 @@ def group_problem(
             return f"{document.table} {document.id} changed since the plan"
     for evidence in group.evidence:
         item = found.get(evidence.id)
-        if evidence.sha256 is not None and (item is None or item.sha256 != evidence.sha256):
+        if item is None or item.sha256 != evidence.sha256:
             return f"{evidence.table} {evidence.id}, the reason for it, changed since the plan"
     for scrub in group.scrubs:
         item = found.get(scrub.id)

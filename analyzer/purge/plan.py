@@ -112,18 +112,31 @@ def _ask(
                 fact = f"{member.table} {member.id} changed after the snapshot that it was judged by"
                 drifted.setdefault(group.root, Blocked(group.root, fact))
     to_change = _scrubs(client, selection, drifted)
-    reasons = _reasons(frame, selection.groups)
-    evidence = live.read_documents(client, sorted(set(reasons.values())))
-    tables = sorted({table for table, _ in wanted})
     asked = _Asked(
         documents={id_: item for id_, item in found.items() if item is not None},
-        evidence={id_: item for id_, item in evidence.items() if item is not None},
-        counts={table: live.table_count(client, table) for table in tables},
+        evidence={id_: item for id_, item in _evidence(client, frame, selection, drifted).items() if item is not None},
+        counts={table: live.table_count(client, table) for table in sorted({table for table, _ in wanted})},
         tables=mapping,
         functions=function_errors(client),
         scrubs=to_change,
     )
     return asked, drifted
+
+
+def _evidence(
+    client: Client, frame: Frame, selection: Selection, drifted: dict[str, Blocked]
+) -> dict[str, live.Found | None]:
+    """Read the documents that groups are artifacts through; blocks where one is not as the store has it."""
+    reasons = _reasons(frame, selection.groups)
+    wanted = sorted(set(reasons.values()))
+    found = live.read_documents(client, wanted)
+    before = live.read_documents(client, wanted, as_of_ns=frame.snapshot.as_of_ns)
+    changed = {id_ for id_, now in found.items() if (old := before[id_]) is None or now is None or now.line != old.line}
+    for group in selection.groups:
+        for id_ in sorted(changed & {member.via for member in group.members}):
+            fact = f"{reasons[id_][0]} {id_}, the reason for it, changed after the snapshot that it was judged by"
+            drifted.setdefault(group.root, Blocked(group.root, fact))
+    return found
 
 
 def _scrubs(client: Client, selection: Selection, drifted: dict[str, Blocked]) -> dict[str, tuple[Scrub, ...]]:
