@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,9 +40,16 @@ class Remembering(Deployment):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        self.takes_s = 0.0  # every request, from its arrival until it is answered
         self._answers: dict[Any, Response] = {}
 
     def handle(self, request: Request) -> Response:
+        due_s = time.monotonic() + self.takes_s
+        response = self._answer(request)
+        self.closing.wait(max(0.0, due_s - time.monotonic()))
+        return response
+
+    def _answer(self, request: Request) -> Response:
         if not request.path.startswith(PAGES):
             return super().handle(request)
         if own := [name for name in request.functions() if not name.startswith("_system/")]:
@@ -82,8 +90,7 @@ def main() -> int:
             if verb == "change":
                 deployment.change(int(figure))
             elif verb == "wait":
-                deployment.faults.clear()
-                deployment.faults.latency(float(figure))
+                deployment.takes_s = float(figure)
             elif verb == "pages":
                 answer = str(sum(noted.path in PAGES[:3] for noted in deployment.requests))
                 deployment.requests.clear()
