@@ -16,6 +16,7 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 RANDOM_BYTES = 16
 MIN_LENGTH, MAX_LENGTH = 31, 37  # characters, for table numbers of one to five bytes
 USUAL_LENGTH = 32  # characters, for table numbers from 128 to 16,383
+FEW = 1_000  # ids that are sooner checked one by one than numpy is loaded
 MAX_TABLE_NUMBER = 2**32 - 1
 _CHECKSUM_BYTES = 2
 _TO_PYTHON = str.maketrans(ALPHABET, "0123456789abcdefghijklmnopqrstuv")  # the digits that `int` knows
@@ -97,15 +98,19 @@ def invalid_positions(ids: Sequence[str], table_number: int | None) -> list[int]
         if first is None:
             return list(range(len(ids)))
         table_number = decode(first).table_number
+    if len(ids) <= FEW:
+        return [position for position, id_ in enumerate(ids) if not _is_of(id_, table_number)]
     if set(map(len, ids)) == {USUAL_LENGTH} and "".join(ids).isascii():
         return _invalid_of_usual_length(ids, table_number)
     usual = [position for position, id_ in enumerate(ids) if len(id_) == USUAL_LENGTH and id_.isascii()]
     checked = _invalid_of_usual_length([ids[position] for position in usual], table_number)
     bad = {usual[position] for position in checked}
-    for position in sorted(set(range(len(ids))).difference(usual)):
-        if not is_valid(ids[position]) or decode(ids[position]).table_number != table_number:
-            bad.add(position)
-    return sorted(bad)
+    others = sorted(set(range(len(ids))).difference(usual))
+    return sorted(bad.union(position for position in others if not _is_of(ids[position], table_number)))
+
+
+def _is_of(text: str, table_number: int) -> bool:
+    return is_valid(text) and decode(text).table_number == table_number
 
 
 def _invalid_of_usual_length(ids: Sequence[str], table_number: int) -> list[int]:

@@ -58,6 +58,18 @@ def test_checking_many_ids_at_once_agrees_with_checking_each(made: list[tuple[in
         assert ids.invalid_positions(texts, wanted) == expected
 
 
+def test_of_so_many_ids_that_they_are_checked_as_columns_each_changed_one_is_found() -> None:
+    good = [ids.encode(10_001, bytes([byte] * 16)) for byte in range(256)]
+    changed = [
+        good[7][:at] + c + good[7][at + 1 :] for at in range(32) for c in ids.ALPHABET + "éA" if good[7][at] != c
+    ]
+    others = [ids.encode(number, bytes(16)) for number in (5, 10_002, 70_000)]
+    for wrong in ([], others, changed[:500] + others, changed):
+        texts = [*good, *wrong, *good * 4]
+        assert len(texts) > ids.FEW
+        assert ids.invalid_positions(texts, 10_001) == list(range(256, 256 + len(wrong)))
+
+
 def test_without_a_table_number_the_first_valid_id_sets_it() -> None:
     one, two = ids.encode(10001, bytes(16)), ids.encode(10002, bytes(16))
     assert ids.invalid_positions(["nonsense", one, two, one], None) == [0, 2]
