@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -75,10 +74,9 @@ def run(command: Sequence[str], *, fine: Sequence[int] = FINE) -> Cost:
 
     raises  RuntimeError with what it said when it fails: a benchmark of a failure measures nothing
     """
-    # What is installed is compiled once: a shell that forbids that would have both sides compile at every start.
-    settings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCH]
-    launched = subprocess.run([*launcher, *command], capture_output=True, text=True, check=True, env=settings)
+    launched = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", _LAUNCH, *command], capture_output=True, text=True, check=True
+    )
     code, wall_s, cpu_s, peak_bytes = json.loads(launched.stdout)
     if code not in fine:
         raise RuntimeError(f"{' '.join(command)[:400]} ended with {code}: {launched.stderr[-2000:]}")
