@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analyzer.analysis.health import HealthReport, Side
 from analyzer.analysis.metrics import METRICS
 from analyzer.analysis.policy import Policy
-from analyzer.analysis.series import Series
 from analyzer.model import FilterName, Finding
 from analyzer.units import instant
+
+if TYPE_CHECKING:
+    from analyzer.analysis.series import Series
 
 _CSV_COUNTS = (
     "message_total",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analyzer.analysis.app_functions import feature_flags
 from analyzer.analysis.health import HealthReport
 from analyzer.analysis.metrics import METRICS, Counts
 from analyzer.analysis.policy import DEPLOYED, Policy, RuleResult
 from analyzer.analysis.rounding import shown_rate
-from analyzer.analysis.series import Series, Tick
 from analyzer.model import FilterName, Snapshot, Status
 from analyzer.units import MAX_DURATION_MS, NOTHING, count, duration, instant, padded, truncated, visible
+
+if TYPE_CHECKING:
+    from analyzer.analysis.series import Series, Tick
 
 BRIEF_LINES, BRIEF_COLUMNS = 12, 80
 _LABEL, _COLUMN = 19, 15  # columns of a terminal

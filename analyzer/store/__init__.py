@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import duckdb
 
@@ -27,12 +27,14 @@ from analyzer.store.differences import rebuild_ends
 from analyzer.store.frame import Frame
 from analyzer.store.incoming import Collection, IncomingTable, Moment
 from analyzer.store.ingest import drop_table, load_table
-from analyzer.store.looks import Observed, Span
-from analyzer.store.observed import Observations
-from analyzer.store.receipts import Receipts
-from analyzer.store.rollouts import Rollouts
 from analyzer.store.staged import Batch, CountsDisagreeError, Keeping, StagedTable
 from analyzer.store.stretches import Base, BaseOutdatedError
+
+if TYPE_CHECKING:  # what a reader of health does not need is imported where it is asked for
+    from analyzer.store.looks import Observed, Span
+    from analyzer.store.observed import Observations
+    from analyzer.store.receipts import Receipts
+    from analyzer.store.rollouts import Rollouts
 
 __all__ = [
     "Base",
@@ -127,16 +129,22 @@ class Store:
     @property
     def rollouts(self) -> Rollouts:
         """The recorded rollouts, to read; to write where the store is open for writing."""
+        from analyzer.store.rollouts import Rollouts
+
         return Rollouts(self._duck)
 
     @property
     def receipts(self) -> Receipts:
         """The receipts of purges, to read; to write where the store is open for writing."""
+        from analyzer.store.receipts import Receipts
+
         return Receipts(self._duck)
 
     @property
     def observations(self) -> Observations:
         """What was seen beside documents, to read; to write where the store is open for writing."""
+        from analyzer.store.observed import Observations
+
         return Observations(self._duck)
 
     def observe(self, deployment: Deployment, observed: Observed) -> tuple[Span, ...]:

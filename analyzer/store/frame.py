@@ -16,7 +16,6 @@ from analyzer.predicate import Leaf, Predicate
 from analyzer.store import marks, predicates, remembered, tables
 from analyzer.store.columns import REVISION_TABLES
 from analyzer.store.connection import SCHEMA_VERSION
-from analyzer.store.export import write_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -201,6 +200,8 @@ class Frame:
         derived  what fills the tables that follow from `rule_evidence`
         raises   StoreError when the folder is there and not empty, or cannot be written
         """
+
+        from analyzer.store.export import write_parquet
 
         def described(tables: Mapping[str, ExportedTable]) -> Manifest:
             name, label = self.snapshot.deployment.name, self.snapshot.label

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +51,8 @@ def only_select(query: str) -> str:
 
 def interruptible(connection: duckdb.DuckDBPyConnection, run: Callable[[], Table]) -> Table:
     """Run a query so that Ctrl-C ends it at once: a thread that computes looks for signals only between its tasks."""
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1) as pool:
         found = pool.submit(run)
         try:
