@@ -82,7 +82,7 @@ def test_a_store_whose_copy_cannot_be_kept_is_not_brought_up_to_date(tmp_path: P
     before = path.read_bytes()
     limited = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)); "
     done = subprocess.run(
-        [sys.executable, "-c", limited + UPGRADE, str(path)], capture_output=True, text=True, check=False
+        [sys.executable, "-B", "-c", limited + UPGRADE, str(path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1 and "cannot write a copy beside the store" in done.stderr
     assert path.read_bytes() == before

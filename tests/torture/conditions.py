@@ -51,6 +51,7 @@ def disk_full(run: Run) -> None:
 
 
 def _limited_collect(path: Path, store: Path, limit_bytes: int) -> int:
+    sys.dont_write_bytecode = True  # compiled modules would be cut off as well
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
     return works.collect_export(path, store)
 
