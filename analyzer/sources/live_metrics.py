@@ -55,14 +55,14 @@ def read_metrics(client: Client, now_ns: int, components: Sequence[str] = ()) ->
     """
     end_s = now_ns // 10**9 // BUCKET_S * BUCKET_S
     window = _Window(client, end_s - BUCKETS * BUCKET_S, end_s)
+    called = window.ranking("function_call_count_top_k")
+    failing = window.ranking("failure_percentage_top_k")
+    names = sorted((called.keys() | failing.keys()) - {REST})
+    is_complete = not any(value for _, value in called.get(REST, ()))
+    asked = [_split(name, components) for name in names]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        lag = pool.submit(window.lag)
-        called, failing = pool.map(window.ranking, ("function_call_count_top_k", "failure_percentage_top_k"))
-        names = sorted((called.keys() | failing.keys()) - {REST})
-        is_complete = not any(value for _, value in called.get(REST, ()))
-        asked = [_split(name, components) for name in names]
         found = [series for batch in pool.map(window.function, asked) for series in batch]
-        found += lag.result()
+    found += window.lag()
     return Metrics(window.start_s * 1000, end_s * 1000, tuple(found), is_complete)
 
 

@@ -90,9 +90,9 @@ def test_a_collect_killed_at_random_moments_leaves_the_store_as_it_was(tmp_path:
 def test_an_interrupted_collect_ends_with_130_and_stores_nothing(tmp_path: Path) -> None:
     store = tmp_path / "s.duckdb"
     script = (
-        "import os, signal\n"
+        "import signal\n"
         "from analyzer import collect\n"
-        "collect.screen_export = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
+        "collect.screen_export = lambda *_, **__: signal.raise_signal(signal.SIGINT)\n"
         "from analyzer.cli import main\n"
         f"main(['collect', {str(recordings()[0])!r}, '--db', {str(store)!r}])\n"
     )
