@@ -91,6 +91,7 @@ def test_an_interrupted_collect_ends_with_130_and_stores_nothing(tmp_path: Path)
     store = tmp_path / "s.duckdb"
     script = (
         "import signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs this may ignore it\n"
         "from analyzer import collect\n"
         "collect.screen_export = lambda *_, **__: signal.raise_signal(signal.SIGINT)\n"
         "from analyzer.cli import main\n"
