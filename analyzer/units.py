@@ -16,7 +16,8 @@ _DURATION = re.compile(r"(?:\d+(?:ms|[dhms]))+", re.ASCII)
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
-_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format (bidi, zero width), lone surrogate
+# Control, format (bidi, zero width), unassigned, private use, lone surrogates, line ends.
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 # DEL, C1 and the format characters of all planes, as in _HIDDEN_CATEGORIES; JSON escapes the rest by itself.
 _STEERS = re.compile(
     "[\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
@@ -165,8 +166,9 @@ def n_of_m(part: int, whole: int) -> str:
 def visible(text: str) -> str:
     """Make foreign text safe to print on one line of a terminal or a report.
 
-    Control and format characters (escape sequences, line breaks, text direction, zero width) and lone surrogates are
-    shown as escapes instead of being obeyed. A backslash is doubled, so that no text can pretend to be an escape.
+    Control and format characters (escape sequences, line breaks, text direction, zero width), lone surrogates and
+    characters that stand for nothing are shown as escapes instead of being obeyed. A backslash is doubled, so that no
+    text can pretend to be an escape.
     """
     if text.isascii() and text.isprintable() and "\\" not in text:
         return text

@@ -236,6 +236,10 @@ def _origin(
         found = variables[variable]
         if found and name == _name_of_url(found[0]):
             return urls.origin(*found), f"{how} and {found[1]}", False
+    if not urls.is_name(name):
+        raise UsageError(
+            f"{how} names {visible(name[:99])!r}, which is no name of a deployment", hint="expected: happy-animal-123"
+        )
     return urls.cloud_origin(name), how, True
 
 

@@ -70,7 +70,7 @@ class _Reader:
         self.where = ""
 
     def fail(self, fact: str, hint: str) -> NoReturn:
-        place = f"{self.path}: {self.where}: " if self.where else f"{self.path}: "
+        place = f"{self.path}: {visible(self.where)}: " if self.where else f"{self.path}: "
         raise ConfigError(f"{place}{fact}", hint=hint)
 
     def file(self, data: Mapping[str, Any]) -> RulesFile:

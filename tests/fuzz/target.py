@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -43,7 +44,7 @@ class Target:
 
 def _is_one_line(text: str) -> bool:
     """Tell whether a terminal shows text as it is: no line break, escape, change of direction or half a character."""
-    return all(character.isprintable() or character == "\u00a0" for character in text)
+    return all(character.isprintable() or unicodedata.category(character) == "Zs" for character in text)
 
 
 @cache
