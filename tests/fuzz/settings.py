@@ -77,10 +77,9 @@ def read_environment(data: bytes) -> None:
     found = target.find(
         target.Choice(), [target.Variables(".env.local", dotenv.parse(data.decode("utf-8", "replace")))]
     )
-    host = urlsplit(found.origin).hostname or ""
-    is_number = host.strip("[]")[:1].isdigit() or ":" in host
-    is_here = host == "localhost" or (is_number and ip_address(host).is_loopback)
-    assert found.origin.startswith("https://") or is_here, found.origin
+    if not found.origin.startswith("https://"):
+        host = urlsplit(found.origin).hostname or ""
+        assert host == "localhost" or ip_address(host).is_loopback, found.origin
     shown = repr(found)
     if found.key is not None:
         secret = found.key.header().rpartition("|")[2]
