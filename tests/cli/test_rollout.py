@@ -125,7 +125,7 @@ def test_fill_with_no_data_gives_the_log_back_byte_for_byte(tmp_path: Path) -> N
         assert run(tmp_path / store, "fill", str(LOG)).stdout_bytes == LOG.read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.external
 def test_one_export_a_day_later_fills_all_four_rows_and_says_that_three_are_reconstructed(
     store: Path, tmp_path: Path
 ) -> None:
@@ -143,7 +143,7 @@ def test_one_export_a_day_later_fills_all_four_rows_and_says_that_three_are_reco
     assert again.stdout_bytes == out.read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.external
 def test_a_look_lists_what_it_rests_on(store: Path) -> None:
     run(store, "import", str(LOG))
     result = run(store, "checkpoint", "T+24h", "--full")
@@ -155,7 +155,7 @@ def test_a_look_lists_what_it_rests_on(store: Path) -> None:
     assert "rule:helper-message" in result.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.external
 def test_a_look_as_json_has_exactly_the_fields_of_report_1_and_the_same_bytes_each_time(store: Path) -> None:
     run(store, "import", str(LOG))
     first = run(store, "checkpoint", "T+1h", "--format", "json")
@@ -195,6 +195,7 @@ def test_the_gate_fails_closed(store: Path, tmp_path: Path) -> None:
     assert nothing.stdout.startswith("NO_DATA  T+24h")
 
 
+@pytest.mark.external
 def test_flags_that_changed_between_snapshots_are_a_rollout_by_themselves(store: Path) -> None:
     shown = run(store, "show").stdout
     assert "not recorded, seen between snapshots" in shown
@@ -247,6 +248,7 @@ def test_a_rollout_started_by_hand_is_judged_by_its_own_plan(store: Path) -> Non
     assert run(store, "start", "--flag", "X", "--role", "nothing=signal").exit_code == 2
 
 
+@pytest.mark.external
 def test_an_acceptance_is_shown_and_changes_no_verdict(store: Path) -> None:
     run(store, "import", str(LOG))
     accepted = run(store, "accept", "--by", "Ana \x1b[1m", "--because", "an outage of the provider")
@@ -269,6 +271,7 @@ def test_a_newer_log_that_changes_the_plan_is_refused_and_a_filled_one_is_not(st
     assert "plan amended" in amended.stderr
 
 
+@pytest.mark.external
 def test_flips_hours_apart_are_changes_of_their_own_with_verdicts_of_their_own(store: Path, tmp_path: Path) -> None:
     head, _, tail = LOG.read_text().partition("## Phase 5")
     log = tmp_path / "log.md"
