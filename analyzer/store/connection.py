@@ -205,11 +205,8 @@ def _configure(connection: duckdb.DuckDBPyConnection, path: Path, limit_bytes: i
 def _schema_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     try:
         row = connection.execute("select value from meta where key = 'schema_version'").fetchone()
-    except (
-        duckdb.CatalogException,
-        duckdb.BinderException,
-    ):  # no such table; to ask for all of them costs more
-        row = None
+    except (duckdb.CatalogException, duckdb.BinderException):
+        row = None  # no such table; to ask for all of them costs more
     if row is None and not connection.execute("select 1 from duckdb_tables() limit 1").fetchone():
         return 0
     if row is None:

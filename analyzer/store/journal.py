@@ -134,15 +134,16 @@ def restore(path: Path) -> None:
             hint="whoever may write it mends it by `analyzer store repair`",
         ) from None
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return  # it is the journal of whoever holds the store
         is_same = os.fstat(descriptor).st_ino == found.inode
         if is_same and os.pread(descriptor, HEADERS_BYTES, 0) == found.headers:
             for number, block in found.blocks.items():
                 os.pwrite(descriptor, block, HEADERS_BYTES + number * len(block))
             os.fsync(descriptor)
         journal_of(path).unlink(missing_ok=True)
-    except BlockingIOError:
-        return  # it is the journal of whoever holds it
     finally:
         os.close(descriptor)
 
