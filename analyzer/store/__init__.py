@@ -9,24 +9,20 @@ from typing import TYPE_CHECKING, Self
 
 import duckdb
 
-from analyzer import __version__
 from analyzer.errors import StoreError, UsageError
 from analyzer.model import (
     Answer,
     CollectResult,
     Deployment,
-    DriftCount,
     Mark,
     Snapshot,
     TableCoverage,
     TableRef,
     TextFingerprint,
 )
-from analyzer.store import catalog, connection, journal, marks, remembered, staged, stretches
-from analyzer.store.differences import rebuild_ends
+from analyzer.store import catalog, connection, journal, marks, remembered, snapshotting, staged, stretches
 from analyzer.store.frame import Frame
 from analyzer.store.incoming import Collection, IncomingTable, Moment
-from analyzer.store.ingest import drop_table, load_table
 from analyzer.store.staged import Batch, CountsDisagreeError, Keeping, StagedTable
 from analyzer.store.stretches import Base, BaseOutdatedError
 
@@ -187,53 +183,16 @@ class Store:
 
     def _ingest(self, collection: Collection) -> Snapshot:
         with self._transaction():
-            moment, twin_no = self._moment(collection)
+            moment, twin_no = snapshotting.moment_of(self._duck, collection)
             before = stretches.predecessor(self._duck, moment.deployment_no, moment.as_of_ns)
             if collection.base not in (None, before):
                 raise BaseOutdatedError
-            coverage, statuses = self._load(moment, collection)
+            coverage, statuses = snapshotting.load(self._duck, moment, collection)
             if twin_no is not None and not any(c.added or c.changed or c.removed for c in coverage):
                 raise _AlreadyPresentError(twin_no)
             for incoming in collection.tables:
                 stretches.replace(self._duck, incoming, moment)
-            return self._record(collection, moment, coverage, statuses)
-
-    def _moment(self, collection: Collection) -> tuple[Moment, int | None]:
-        """Return where a collection stands in time, and the snapshot that stands at the very same time, if any."""
-        number = catalog.record_deployment(self._duck, collection.info.deployment)
-        taken = dict(catalog.neighbours(self._duck, number))
-        as_of_ns = collection.as_of_ns
-        while as_of_ns in taken:
-            as_of_ns += 1
-        return Moment(number, catalog.next_snapshot_no(self._duck), as_of_ns), taken.get(collection.as_of_ns)
-
-    def _record(
-        self,
-        collection: Collection,
-        moment: Moment,
-        coverage: Sequence[TableCoverage],
-        drift: Sequence[DriftCount],
-    ) -> Snapshot:
-        info = collection.info
-        if any(later > moment.as_of_ns for later, _ in catalog.neighbours(self._duck, moment.deployment_no)):
-            rebuild_ends(self._duck)
-        snapshot = Snapshot(
-            id=moment.snapshot_no,
-            label=collection.label or info.label,
-            deployment=info.deployment,
-            source_kind=info.kind,
-            source_label=info.label,
-            as_of_ns=moment.as_of_ns,
-            time_basis=info.time_basis,
-            taken_at_ms=collection.taken_at_ms,
-            coverage=(*coverage, *collection.absent),
-            drift=(*collection.drift, *drift),
-            flags=info.flags,
-            warnings=info.warnings,
-            text_fingerprints=tuple(fingerprint.id for fingerprint in collection.fingerprints),
-        )
-        catalog.record_snapshot(self._duck, snapshot, moment.deployment_no, info, __version__)
-        return snapshot
+            return snapshotting.record(self._duck, collection, moment, coverage, statuses)
 
     def sync_cursor(self, deployment: str) -> str | None:
         """Return the cursor from which a live read goes on; None where it starts from the beginning."""
@@ -273,12 +232,14 @@ class Store:
         raises       CountsDisagreeError; the store is then as it was
         """
         with self._transaction():
-            moment, _ = self._moment(collection)
+            moment, _ = snapshotting.moment_of(self._duck, collection)
             keeping = Keeping(collection.fingerprints, collection.keep_text)
             coverage, drift = staged.promote(self._duck, moment, tables, expected, last=last, keeping=keeping)
-            coverage += self._drop_missing(moment, {c.table for c in coverage})
+            coverage += snapshotting.drop_missing(self._duck, moment, {c.table for c in coverage})
             gaps = self._lost(moment, coverage, interrupted)
-            return CollectResult(self._record(collection, moment, coverage, drift), already_present=False), gaps
+            return CollectResult(
+                snapshotting.record(self._duck, collection, moment, coverage, drift), already_present=False
+            ), gaps
 
     def _lost(self, moment: Moment, coverage: Sequence[TableCoverage], interrupted: str) -> tuple[Span, ...]:
         """Record the time since the snapshot before where nobody knows what was changed and deleted in it."""
@@ -295,38 +256,6 @@ class Store:
         if interrupted:
             why = {"documents": interrupted}
         return self.observations.lose(number, max(before) // 10**6, moment.as_of_ns // 10**6, why)
-
-    def _load(self, moment: Moment, collection: Collection) -> tuple[list[TableCoverage], list[DriftCount]]:
-        coverage: list[TableCoverage] = []
-        statuses: list[DriftCount] = []
-        for incoming in collection.tables:
-            later = catalog.next_covering(self._duck, moment.deployment_no, moment.as_of_ns, incoming.table)
-            covered, unknown = load_table(self._duck, incoming, moment, collection, next_snapshot=later)
-            coverage.append(covered)
-            statuses += unknown
-        if collection.tables_are_complete:
-            coverage += self._drop_missing(moment, {c.table for c in coverage})
-        return coverage, statuses
-
-    def _drop_missing(self, moment: Moment, present: set[TableRef]) -> list[TableCoverage]:
-        """Record tables that earlier snapshots had and this complete listing has not."""
-        names = {(table.component, table.name) for table in present}
-        rows = self._duck.execute(
-            """select distinct c.component, c.table_name
-            from coverage as c join snapshot as s on s.snapshot_no = c.snapshot_no
-            where s.deployment_no = $number and s.as_of_ns < $as_of_ns and c.status = 'collected'
-            order by all""",
-            {"number": moment.deployment_no, "as_of_ns": moment.as_of_ns},
-        ).fetchall()
-        gone: list[TableCoverage] = []
-        for component, name in rows:
-            if (component, name) not in names:
-                table = TableRef(component, name)
-                later = catalog.next_covering(self._duck, moment.deployment_no, moment.as_of_ns, table)
-                removed = drop_table(self._duck, table, moment, next_snapshot=later)
-                if removed:
-                    gone.append(TableCoverage(table, "collected", 0, 0, 0, removed, "the table is gone"))
-        return gone
 
     def together(self) -> contextlib.AbstractContextManager[None]:
         """Return a context in which all that is written is kept together or not at all."""
