@@ -36,7 +36,7 @@ NETWORK = ("httpx", "socket", "http.client", "requests")
 DOORS = {
     "duckdb": ("analyzer/store/",),
     "matplotlib": ("analyzer/report/",),
-    **dict.fromkeys(NETWORK, ("analyzer/convex/wire.py",)),
+    **dict.fromkeys(NETWORK, ("analyzer/convex/wire.py", "analyzer/convex/lanes.py")),
     "urllib.request": ("analyzer/convex/urls.py",),  # knows which hosts the user's no_proxy means; opens nothing
     "filelock": ("analyzer/store/",),
     "pyspark": ("analyzer/spark/session.py",),

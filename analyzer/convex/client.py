@@ -17,10 +17,11 @@ import orjson
 
 from analyzer.convex import outages, refusals, urls
 from analyzer.convex.keys import Key
+from analyzer.convex.lanes import JSON, Trust
 from analyzer.convex.refusals import Asked, Failure
 from analyzer.convex.retry import Timing
 from analyzer.convex.traffic import Limits
-from analyzer.convex.wire import JSON, SILENT, Call, Trust, Wire
+from analyzer.convex.wire import SILENT, Call, Wire
 from analyzer.errors import SourceInvalid
 
 __all__ = ["SILENT", "Client", "Limits"]

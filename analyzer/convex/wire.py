@@ -9,28 +9,23 @@ the key.
 from __future__ import annotations
 
 import logging
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import httpx
 import orjson
 
-from analyzer import __version__
 from analyzer.convex import outages, refusals
 from analyzer.convex.keys import Key
+from analyzer.convex.lanes import Lanes, Trust
 from analyzer.convex.outages import Outage
 from analyzer.convex.refusals import Asked, Failure
 from analyzer.convex.retry import Repeat, Timing
 from analyzer.convex.traffic import ClosedError, Limits, OutOfTimeError, Traffic
-from analyzer.errors import ConfigError
 
 FUNCTION_FAILED_STATUS = 560  # accepted like 200; it carries the same body
 SILENT: Any = object()  # the answer to a call whose patience is at an end
-CLIENT_NAME = f"analyzer-{__version__}"  # "<name>-<version>", as the platform wants it
-JSON = "application/json"
 
 for _library_name in ("httpx", "httpcore"):  # at lower levels they write what the server sent, which may hold the key
     logging.getLogger(_library_name).setLevel(logging.WARNING)
@@ -52,14 +47,6 @@ class Call:
     patience_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """What stands between here and there, over https:// alone: through any other proxy the key could be read."""
-
-    proxy: str | None = None  # its URL
-    ca_file: Path | None = None  # certificates to trust instead of the usual ones
-
-
 class Wire:
     """Connections to one origin. Safe to use from several threads."""
 
@@ -70,15 +57,13 @@ class Wire:
         """
         self._origin, self._key = origin, key
         self._limits, self._timing = limits, timing
-        is_tls = origin.startswith("https:")
-        checked = _trust(trust.ca_file) if is_tls else False  # loading certificates takes longer than a request
-        self._http = _library(key, limits.at_once, trust.proxy if is_tls else None, checked)
-        self.traffic = Traffic(limits, timing, self._http.close)
+        self._lanes = Lanes(key, trust, is_tls=origin.startswith("https:"))
+        self.traffic = Traffic(limits, timing, self._lanes.close)
 
     def send(self, call: Call, asked: Asked) -> tuple[Any] | Failure:
         """Send once. Errors are returned and not raised, so that none of them is chained to one of the library's."""
         try:
-            with self.traffic.slot(), self._stream(call) as response:
+            with self.traffic.slot(), self._lanes.lane() as library, self._stream(library, call) as response:
                 body = self._body(response, asked)
         except httpx.HTTPError as error:
             if call.patience_s is not None and isinstance(error, httpx.ReadTimeout):
@@ -106,10 +91,10 @@ class Wire:
         except orjson.JSONDecodeError:
             return replace(refusals.not_json(asked, content_type, body), is_lost=True)
 
-    def _stream(self, call: Call) -> Any:
+    def _stream(self, library: httpx.Client, call: Call) -> Any:
         limits, left_s = self._limits, max(self.traffic.left_s(), 0.001)
         silence_s = call.patience_s or limits.silence_s
-        return self._http.stream(
+        return library.stream(
             call.method,
             self._origin + call.path,
             params=call.params or None,
@@ -160,27 +145,3 @@ def _broken(error: httpx.HTTPError, asked: Asked) -> Failure:
         return outages.failure(Outage.NOT_TRUSTED, asked, Repeat.NEVER, str(error))
     outage, repeat = next((outage, repeat) for kind, outage, repeat in _OUTAGES if isinstance(error, kind))
     return outages.failure(outage, asked, repeat, str(error))
-
-
-def _library(key: Key | None, at_once: int, proxy: str | None, trust: ssl.SSLContext | bool) -> httpx.Client:
-    headers = {"User-Agent": f"analyzer/{__version__}", "Convex-Client": CLIENT_NAME, "Accept": f"{JSON}, text/plain"}
-    try:
-        return httpx.Client(
-            headers=headers | ({"Authorization": key.header()} if key else {}),
-            limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once),
-            verify=trust,
-            proxy=proxy,
-            follow_redirects=False,
-            trust_env=False,
-        )
-    except (ValueError, httpx.InvalidURL):  # it may hold a password, which the library would quote
-        raise ConfigError("the proxy is no URL that can be used", hint="expected: http://HOST:PORT") from None
-
-
-def _trust(ca_file: Path | None) -> ssl.SSLContext | bool:
-    if ca_file is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=str(ca_file))
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"{ca_file} holds no certificates: {error}", hint="expected: PEM") from error

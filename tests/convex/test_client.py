@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import select
 import socket
 import threading
 import traceback
@@ -12,6 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from httpcore._backends.sync import SyncStream
+from httpcore._sync.http11 import HTTP11Connection
 
 from analyzer import __version__
 from analyzer.convex import functions, keys
@@ -524,6 +527,7 @@ def test_closing_waits_for_nobody_and_leaves_no_connection_behind() -> None:
     found: list[Any] = []
     with serving(answer) as server:
         client = client_of(server)
+        (library,) = client._wire._lanes._free
         thread = threading.Thread(target=lambda: found.append(client.get("/api/x")))
         thread.start()
         assert arrived.wait(20)
@@ -534,4 +538,33 @@ def test_closing_waits_for_nobody_and_leaves_no_connection_behind() -> None:
         assert found == ["late"]
         with pytest.raises(SourceUnreachable, match="was closed here"):
             client.get("/api/x")
-    assert client._wire._http.is_closed
+    assert library.is_closed
+    assert client._wire._lanes._free == []
+
+
+def test_no_connection_is_closed_under_a_thread_that_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library looks whether idle connections are still open; it gets all the time it can lose there."""
+    ready, begun = SyncStream.get_extra_info, HTTP11Connection.handle_request
+
+    def looking(stream: SyncStream, info: str) -> Any:
+        if info == "is_readable" and (number := stream._sock.fileno()) >= 0:
+            return bool(select.select([number], [], [], 0.005)[0])
+        return ready(stream, info)
+
+    def beginning(connection: HTTP11Connection, request: Any) -> Any:
+        threading.Event().wait(0.002)
+        return begun(connection, request)
+
+    monkeypatch.setattr(SyncStream, "get_extra_info", looking)
+    monkeypatch.setattr(HTTP11Connection, "handle_request", beginning)
+    answers: list[Any] = []
+    with serving(lambda _: ok(1)) as server, client_of(server) as client:
+        asking = [
+            threading.Thread(target=lambda: answers.extend(client.get("/x") for _ in range(20))) for _ in range(6)
+        ]
+        for thread in asking:
+            thread.start()
+        for thread in asking:
+            thread.join(30)
+        assert client.requests_sent == 120  # none was repeated
+    assert answers == [1] * 120

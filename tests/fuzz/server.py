@@ -50,8 +50,8 @@ def scripted(data: bytes) -> httpx.Client:
 
 def client_of(data: bytes) -> Client:
     client = Client(ORIGIN, KEY, limits=LIMITS)
-    client._wire._http.close()
-    client._wire._http = scripted(data)
+    client._wire._lanes.close()
+    client._wire._lanes._free = [scripted(data)]
     return client
 
 
