@@ -16,10 +16,12 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 RANDOM_BYTES = 16
 MIN_LENGTH, MAX_LENGTH = 31, 37  # characters, for table numbers of one to five bytes
 USUAL_LENGTH = 32  # characters, for table numbers from 128 to 16,383
-FEW = 1_000  # ids that are sooner checked one by one than numpy is loaded
 MAX_TABLE_NUMBER = 2**32 - 1
 _CHECKSUM_BYTES = 2
+_USUAL_BYTES = USUAL_LENGTH * 5 // 8
+_DIGITS = ALPHABET.encode()
 _TO_PYTHON = str.maketrans(ALPHABET, "0123456789abcdefghijklmnopqrstuv")  # the digits that `int` knows
+_TO_PYTHON_BYTES = bytes.maketrans(_DIGITS, b"0123456789abcdefghijklmnopqrstuv")
 # What stands before is matched, not looked back at: a third faster on prose.
 _RUN = re.compile(rf"([^0-9A-Za-z])([{ALPHABET}]{{{MIN_LENGTH},{MAX_LENGTH + 1}}})(?![0-9A-Za-z])")
 _JSON_ESCAPES = frozenset("bfnrt")  # in text that holds JSON, the letter of an escape may touch an id: \nj57...
@@ -98,47 +100,39 @@ def invalid_positions(ids: Sequence[str], table_number: int | None) -> list[int]
         if first is None:
             return list(range(len(ids)))
         table_number = decode(first).table_number
-    if len(ids) <= FEW:
-        return [position for position, id_ in enumerate(ids) if not _is_of(id_, table_number)]
-    if set(map(len, ids)) == {USUAL_LENGTH} and "".join(ids).isascii():
-        return _invalid_of_usual_length(ids, table_number)
-    usual = [position for position, id_ in enumerate(ids) if len(id_) == USUAL_LENGTH and id_.isascii()]
-    checked = _invalid_of_usual_length([ids[position] for position in usual], table_number)
-    bad = {usual[position] for position in checked}
-    others = sorted(set(range(len(ids))).difference(usual))
-    return sorted(bad.union(position for position in others if not _is_of(ids[position], table_number)))
+    if _are_all_of(ids, table_number):
+        return []
+    return [position for position, id_ in enumerate(ids) if not _is_of(id_, table_number)]
 
 
 def _is_of(text: str, table_number: int) -> bool:
     return is_valid(text) and decode(text).table_number == table_number
 
 
-def _invalid_of_usual_length(ids: Sequence[str], table_number: int) -> list[int]:
-    """Check many ids of 32 ASCII characters at once; about 0.2 microseconds each."""
-    import numpy as np
+def _are_all_of(ids: Sequence[str], table_number: int) -> bool:
+    """Return whether each is an id of 32 characters of a table; a tenth of a microsecond each.
 
+    All are read as one number in base 32, and the bytes at one place of every id are added up as one number too, in
+    which each id has 16 bits of its own: no sum of a checksum takes more.
+    """
     prefix = _varint(table_number)
-    if not ids or len(prefix) != 2:
-        return list(range(len(ids)))
-    lookup = np.full(256, 255, dtype=np.uint8)
-    lookup[np.frombuffer(ALPHABET.encode(), dtype=np.uint8)] = np.arange(32, dtype=np.uint8)
-    digits = lookup[np.frombuffer("".join(ids).encode("ascii"), dtype=np.uint8)].reshape(-1, USUAL_LENGTH)
-    wrong = (digits == 255).any(axis=1)
-    # Eight digits of five bits are five bytes; arithmetic on uint8 drops what overflows, as the format wants.
-    d = digits.reshape(-1, 8)
-    raw = np.empty((d.shape[0], 5), dtype=np.uint8)
-    raw[:, 0] = (d[:, 0] << 3) | (d[:, 1] >> 2)
-    raw[:, 1] = (d[:, 1] << 6) | (d[:, 2] << 1) | (d[:, 3] >> 4)
-    raw[:, 2] = (d[:, 3] << 4) | (d[:, 4] >> 1)
-    raw[:, 3] = (d[:, 4] << 7) | (d[:, 5] << 2) | (d[:, 6] >> 3)
-    raw[:, 4] = (d[:, 6] << 5) | d[:, 7]
-    raw = raw.reshape(-1, 20)
-    body = raw[:, :18]
-    weights = np.arange(18, 0, -1, dtype=np.uint8)
-    wrong |= raw[:, 18] != body.sum(axis=1, dtype=np.uint8)
-    wrong |= raw[:, 19] != (body * weights).sum(axis=1, dtype=np.uint8)
-    wrong |= (raw[:, 0] != prefix[0]) | (raw[:, 1] != prefix[1])
-    return [int(position) for position in np.flatnonzero(wrong)]
+    joined = "".join(ids)
+    if len(prefix) != 2 or not joined.isascii() or set(map(len, ids)) != {USUAL_LENGTH}:
+        return False
+    digits = joined.encode("ascii")
+    if digits.translate(None, _DIGITS):
+        return False
+    raw = int(digits.translate(_TO_PYTHON_BYTES), 32).to_bytes(len(ids) * _USUAL_BYTES, "big")
+    if raw[::_USUAL_BYTES] != prefix[:1] * len(ids) or raw[1::_USUAL_BYTES] != prefix[1:] * len(ids):
+        return False
+    sums = weighted = 0
+    for place in range(_USUAL_BYTES - _CHECKSUM_BYTES):
+        spread = bytearray(2 * len(ids))
+        spread[::2] = raw[place::_USUAL_BYTES]
+        sums += int.from_bytes(spread, "little")
+        weighted += sums
+    found = [number.to_bytes(2 * len(ids), "little")[::2] for number in (sums, weighted)]
+    return found == [raw[_USUAL_BYTES - 2 :: _USUAL_BYTES], raw[_USUAL_BYTES - 1 :: _USUAL_BYTES]]
 
 
 def _varint(number: int) -> bytes:
