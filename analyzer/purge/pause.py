@@ -89,15 +89,16 @@ def resume(client: Client, book: Ledger, say: Say, *, wait_s: float = FIRST_WAIT
     """
     why = ""
     with _deaf():
-        for number in range(TRIES):
-            if number:
-                clock.sleep_s(wait_s * 2 ** (number - 1))
+        for number in range(TRIES + 1):  # the last one only looks
+            if number > 1:  # the first look after asking comes at once
+                clock.sleep_s(wait_s * 2 ** (number - 2))
             try:
                 if state(client) != "paused":
                     book.unpause()
                     say(f"{client.origin} runs again")
                     return
-                client.change(UNPAUSE_PATH, permission=UNPAUSE)
+                if number < TRIES:
+                    client.change(UNPAUSE_PATH, permission=UNPAUSE)
             except SourceError as error:
                 why = str(error)
     raise SourceUnreachable(
