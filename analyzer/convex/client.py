@@ -17,7 +17,7 @@ import orjson
 
 from analyzer.convex import outages, refusals, urls
 from analyzer.convex.keys import Key
-from analyzer.convex.lanes import JSON, Trust
+from analyzer.convex.lanes import AGENT, JSON, Trust
 from analyzer.convex.refusals import Asked, Failure
 from analyzer.convex.retry import Timing
 from analyzer.convex.traffic import Limits
@@ -48,6 +48,7 @@ class Client:
         ca_file  certificates to trust instead of the usual ones, for a self-hosted deployment
         raises   UsageError for an origin that cannot be used; ConfigError for certificates that cannot be read
         """
+        self.signature = ""
         self.origin = urls.origin(origin, "the URL", is_insecure_allowed=is_insecure_allowed)
         self.key = key
         self.limits = limits or Limits()
@@ -64,6 +65,14 @@ class Client:
     def requests_sent(self) -> int:
         """Requests so far, repeats included."""
         return self._wire.traffic.sent
+
+    def sign(self, work: str) -> None:
+        """Name a piece of work in every request from now on: the deployment keeps it in its audit log.
+
+        work  one word of a User-Agent, "purge/0a1b2c"
+        """
+        self.signature = work
+        self._wire.agent = f"{AGENT} {work}"
 
     def close(self) -> None:
         """Send nothing more, and wait for nothing: what other threads still wait for is finished there."""

@@ -21,10 +21,8 @@ from analyzer.convex.keys import Key
 from analyzer.errors import ConfigError
 
 JSON = "application/json"
-NAMES = {  # of this program
-    "User-Agent": f"analyzer/{__version__}",
-    "Convex-Client": f"analyzer-{__version__}",  # "<name>-<version>", as the platform wants it
-}
+AGENT = f"analyzer/{__version__}"
+CLIENT_NAME = f"analyzer-{__version__}"  # "<name>-<version>", as the platform wants it
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class Lanes:
             self._free.pop().close()
 
     def _library(self) -> httpx.Client:
-        headers = NAMES | {"Accept": f"{JSON}, text/plain"}
+        headers = {"User-Agent": AGENT, "Convex-Client": CLIENT_NAME, "Accept": f"{JSON}, text/plain"}
         try:
             return httpx.Client(
                 headers=headers | ({"Authorization": self._key.header()} if self._key else {}),

@@ -18,7 +18,7 @@ import orjson
 
 from analyzer.convex import outages, refusals
 from analyzer.convex.keys import Key
-from analyzer.convex.lanes import Lanes, Trust
+from analyzer.convex.lanes import AGENT, Lanes, Trust
 from analyzer.convex.outages import Outage
 from analyzer.convex.refusals import Asked, Failure
 from analyzer.convex.retry import Repeat, Timing
@@ -58,6 +58,7 @@ class Wire:
         self._origin, self._key = origin, key
         self._limits, self._timing = limits, timing
         self._lanes = Lanes(key, trust, is_tls=origin.startswith("https:"))
+        self.agent = AGENT
         self.traffic = Traffic(limits, timing, self._lanes.close)
 
     def send(self, call: Call, asked: Asked) -> tuple[Any] | Failure:
@@ -99,7 +100,7 @@ class Wire:
             self._origin + call.path,
             params=call.params or None,
             content=call.content,
-            headers={"Content-Type": call.content_type} if call.content is not None else {},
+            headers={"User-Agent": self.agent} | ({} if call.content is None else {"Content-Type": call.content_type}),
             timeout=httpx.Timeout(min(silence_s, left_s), connect=min(limits.connect_s, left_s)),
         )
 

@@ -14,8 +14,8 @@ from analyzer.convex.answers import read_answer
 from analyzer.convex.client import Client
 from analyzer.convex.function_names import DEFAULT_NAMES, FunctionNames
 from analyzer.errors import SourceError
+from analyzer.purge import audit, checks, files, guards, ledger, live, pause
 from analyzer.purge import backup as backups
-from analyzer.purge import checks, files, guards, ledger, live, pause
 from analyzer.purge import receipt as receipts
 from analyzer.purge.apply import Pace, Run, settle
 from analyzer.purge.facts import Caps, Consent, Facts
@@ -86,6 +86,11 @@ class _Apply:
     health_before: Any = None
 
     @property
+    def id(self) -> str:
+        """Return the id of the receipt."""
+        return f"{self.plan.hash[:12]}-{self.plan.nonce[:6]}"
+
+    @property
     def client(self) -> Client:
         return self.source.connection.client
 
@@ -94,6 +99,7 @@ class _Apply:
         return self.book.state
 
     def receipt(self) -> dict[str, Any]:
+        self.client.sign(audit.PURGE + self.id)
         lost = self._settled()
         documents = self._guard()
         if not self.order.is_dry_run:
@@ -226,7 +232,7 @@ class _Apply:
             )
         noted = state.backup
         made = receipts.make(
-            id=f"{self.plan.hash[:12]}-{self.plan.nonce[:6]}",
+            id=self.id,
             plan_hash=self.plan.hash,
             deployment=self.plan.deployment,
             actor=order.actor,

@@ -12,6 +12,7 @@ from analyzer.errors import AccessDenied, NotOffered
 AUDIT = "/api/v1/list_audit_log_events"
 MOST_PAGES = 1_000
 OWN_AGENT = "analyzer/"
+PURGE = "purge/"  # and the id of its receipt: how an apply signs its requests
 
 
 def entries(client: Client, since_ms: int, actions: Collection[str]) -> list[dict[str, Any]] | None:
@@ -42,9 +43,10 @@ def entries(client: Client, since_ms: int, actions: Collection[str]) -> list[dic
     raise client.unexpected(f"GET {AUDIT}", "an end", VIEW_AUDIT_LOG)
 
 
-def is_ours(entry: Mapping[str, Any]) -> bool:
-    """Tell whether a request of this tool did it."""
-    return OWN_AGENT in str(entry.get("clientUserAgent"))
+def is_ours(client: Client, entry: Mapping[str, Any]) -> bool:
+    """Tell whether a request of this tool did it; those that the apply of another plan signed are not ours."""
+    agent = str(entry.get("clientUserAgent"))
+    return OWN_AGENT in agent and (PURGE not in agent or client.signature in agent.split())
 
 
 def ids(entry: Mapping[str, Any]) -> frozenset[str]:

@@ -132,7 +132,7 @@ def _found_paused(book: Ledger, say: Say) -> None:
 def _is_somebody_elses(client: Client, book: Ledger) -> bool:
     """Look up who paused last; where nobody tells, it was us."""
     noted = audit.entries(client, book.state.server_ms or 0, ("pause_deployment",))
-    return noted is not None and bool(noted) and not audit.is_ours(noted[-1])
+    return noted is not None and bool(noted) and not audit.is_ours(client, noted[-1])
 
 
 # ---- signals ---------------------------------------------------------------------------------------------------

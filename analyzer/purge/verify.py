@@ -72,7 +72,7 @@ def verify(
         if r.target in ids and r.id not in ids and r.edge not in ignored
     ]
     noted = audit.entries(client, since_ms, WRITES) if since_ms is not None else None
-    ours = [entry for entry in noted or () if audit.is_ours(entry)]
+    ours = [entry for entry in noted or () if audit.is_ours(client, entry)]
     touched = {id_ for entry in ours for id_ in audit.ids(entry)}
     return Verdict(
         still_there=tuple(sorted(id_ for id_, item in found.items() if item is not None)),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.purge import ledger
+from analyzer.purge.select import Choice
 from tests.deployment import Gate
 from tests.purge.leftovers import LEFTOVERS, World, world
 
@@ -72,6 +73,24 @@ def test_killed_while_paused_it_stays_paused_until_the_same_command_is_started_a
         made = w.apply(plan, path)
         assert w.deployment.settings.state == "running" and made["verified"]["ok"]
         assert {d["id"] for d in made["deleted"]} == {w.ids[n] for n in LEFTOVERS}
+
+
+@pytest.mark.slow
+def test_what_another_plan_deleted_meanwhile_is_not_held_against_who_goes_on_late(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        helper = w.add("second helper", "users", name="Workflow Test User", email="workflow-test@test.local")
+        other = w.add_test_task("second test", helper)
+        w.deployment.clock.advance_s(1)
+        plan, path = w.plan(choice=Choice(tasks=(w.ids["test"],)))
+        second, second_path = w.plan("second.json", choice=Choice(idle_ms=0, tasks=(other,)))
+        killed_while(w, w.deployment.faults.hold(function=DELETE, after_commit=True))
+        w.deployment.faults.clear()
+        assert w.apply(second, second_path)["verified"]["ok"]
+        made = w.apply(plan, path)
+        assert made["verified"]["ok"] and made["verified"]["audit_read"]
+        signed = {f"purge/{made['id']}" in entry["clientUserAgent"].split() for entry in made["audit"]}
+        assert signed == {True}
+        assert {w.ids["test"], other}.isdisjoint(w.living())
 
 
 def lines_of_a_whole_apply(w: World) -> tuple[list[bytes], Path]:
