@@ -170,12 +170,16 @@ def undone(change: Change, look: Look) -> tuple[str, ...]:
     return ()
 
 
-def with_filter(
-    frame: Frame, windows: Windows, filter_name: FilterName, plan: Plan, alpha: float, *, prices: Prices
-) -> v.FilterVerdict:
-    """Judge the same windows of a prepared frame under another filter."""
-    counted = compare.tally(frame, windows, filter_name, prices=prices)
-    return filter_verdict(counted, filter_name.value, plan, alpha)
+def with_filters(frame: Frame, own: Tally, how: Judging, plan: Plan, alpha: float) -> tuple[v.FilterVerdict, ...]:
+    """Judge the windows of a tally of a prepared frame under every filter.
+
+    own  what was counted under the filter in `how`
+    """
+    counted = {how.filter: own}
+    for name in FilterName:
+        if name not in counted:
+            counted[name] = compare.tally_again(frame, own.windows, name, counted, prices=how.prices)
+    return tuple(filter_verdict(counted[name], name.value, plan, alpha) for name in FilterName)
 
 
 def by_rule(frame: Frame, windows: Windows, plan: Plan, alpha: float, *, prices: Prices) -> tuple[v.FilterVerdict, ...]:

@@ -31,6 +31,12 @@ QUANTILES = {  # metric -> measure of queries/compare/order_statistics.sql, quan
 }
 NO_PRICES = 'no price is configured: add [prices."MODEL"] to analyzer.toml'
 MOST_MODELS = 3  # named without a price
+LEAVE_LESS: Mapping[FilterName, tuple[FilterName, ...]] = {  # filter -> those whose documents it leaves out as well
+    FilterName.NONE: (),
+    FilterName.NAME: (FilterName.NONE,),
+    FilterName.EVIDENCE: (FilterName.NONE,),
+    FilterName.WIDE: (FilterName.NONE, FilterName.EVIDENCE),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +95,32 @@ def tally(
     flip_ms  when flags changed, milliseconds since the epoch
     prices   what models charge; without any no cost is estimated
     """
-    health.leave_out(frame, filter_name)
-    bounds: dict[str, Any] = {
-        "base_from_ms": windows.base_from_ms,
-        "base_to_ms": windows.base_to_ms,
-        "after_from_ms": windows.after_from_ms,
-        "after_to_ms": windows.after_to_ms,
-    }
+    return _count(frame, windows, _leave_out(frame, windows, filter_name), flip_ms, prices)
+
+
+def tally_again(
+    frame: Frame, windows: Windows, filter_name: FilterName, known: Mapping[FilterName, Tally], *, prices: Prices
+) -> Tally:
+    """Count the same windows under another filter; where one of the known leaves out the same documents, that is it.
+
+    known  tallies of the same frame, windows and prices by filter. Where one filter leaves out all that another does,
+           as many documents are the same documents
+    """
+    excluded = _leave_out(frame, windows, filter_name)
+    for other, counted in known.items():
+        is_nested = other in LEAVE_LESS[filter_name] or filter_name in LEAVE_LESS[other]
+        if is_nested and counted.excluded == excluded:
+            return counted
+    return _count(frame, windows, excluded, (), prices)
+
+
+def _count(
+    frame: Frame, windows: Windows, excluded: Mapping[str, int], flip_ms: Sequence[int], prices: Prices
+) -> Tally:
     frame.materialise(
         "compare_document",
         "compare/document",
-        **bounds,
+        **_bounds(windows),
         running_ms=RUNNING_MS,
         stuck_ms=STUCK_MS,
         flip_ms=sorted(flip_ms),
@@ -117,11 +138,26 @@ def tally(
         {row["side"]: _tasks(row) for row in frame.records("compare/tasks")},
         values | {(side, LATENCY): value for side, value in functions.latency.items()},
         {name: c.reason or "it was not collected" for name, c in covered.items() if c.status != "collected"},
-        dict(frame.rows("compare/left_out_counts", **bounds)),
+        excluded,
         functions,
         {metric: why for metric, why in unmeasured.items() if why},
         {metric: what for metric, what in _gaps(functions, left_out).items() if what},
     )
+
+
+def _bounds(windows: Windows) -> dict[str, Any]:
+    return {
+        "base_from_ms": windows.base_from_ms,
+        "base_to_ms": windows.base_to_ms,
+        "after_from_ms": windows.after_from_ms,
+        "after_to_ms": windows.after_to_ms,
+    }
+
+
+def _leave_out(frame: Frame, windows: Windows, filter_name: FilterName) -> dict[str, int]:
+    """Make the temporary table `left_out`; returns how many documents of the windows it holds by table."""
+    health.leave_out(frame, filter_name)
+    return dict(frame.rows("compare/left_out_counts", **_bounds(windows)))
 
 
 def _gaps(functions: FunctionCounts, without_price: str) -> dict[str, str]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from analyzer.analysis import checkpoints, compare, decompose, gates, judging
 from analyzer.analysis import verdict as v
-from analyzer.analysis.checkpoints import Frames, Judging, with_filter
+from analyzer.analysis.checkpoints import Frames, Judging
 from analyzer.analysis.rollout_plan import Plan
 from analyzer.analysis.windows import Windows
 from analyzer.errors import UsageError
 from analyzer.flows.rollout_state import explained
-from analyzer.model import FilterName, Snapshot
+from analyzer.model import Snapshot
 from analyzer.store import Store
 
 
@@ -37,11 +37,7 @@ def compare_snapshots(
     parts = decompose.decompose(frame, calls=tally.functions.calls)
     metrics = judging.judge(tally, plan, plan.alpha)
     decision = gates.decide(metrics)
-    own = checkpoints.filter_verdict(tally, how.filter.value, plan, plan.alpha)
-    others = tuple(
-        own if name is how.filter else with_filter(frame, windows, name, plan, plan.alpha, prices=how.prices)
-        for name in FilterName
-    )
+    others = checkpoints.with_filters(frame, tally, how, plan, plan.alpha)
     return v.RolloutReport(
         deployment=after.deployment.name,
         rollout=None,

@@ -169,11 +169,7 @@ def _look_closer(
     frame = frames.open(chosen.look.snapshot)
     compare.tally(frame, windows, how.filter, [flip.at_ms for flip in opened.rollout.flips], prices=how.prices)
     parts = decompose.decompose(frame, rollouts.flag_periods(opened.rollout), chosen.tally.functions.calls)
-    own = checkpoints.filter_verdict(chosen.tally, how.filter.value, plan, alpha)
-    others = [
-        own if name is how.filter else checkpoints.with_filter(frame, windows, name, plan, alpha, prices=how.prices)
-        for name in FilterName
-    ]
+    others = list(checkpoints.with_filters(frame, chosen.tally, how, plan, alpha))
     found: tuple[Finding, ...] = ()
     if how.full:
         found = cross_checks.cross_checks(frame, windows, chosen, how, plan)

@@ -52,6 +52,7 @@ class Store:
         self.path = path
         self._duck = duck
         self._is_writing = False
+        self._known: dict[str | None, tuple[Snapshot, ...]] | None = None  # by deployment; None where they may change
         self.newest_frame: Frame | None = None  # the one whose tables the connection holds
 
     @classmethod
@@ -60,7 +61,9 @@ class Store:
 
         raises  StoreError: missing, in use (names the process), no store, or from a newer version
         """
-        return cls(path, connection.open_for_reading(path, wait_s))
+        store = cls(path, connection.open_for_reading(path, wait_s))
+        store._known = {}  # nobody writes while this is open
+        return store
 
     @classmethod
     def write(cls, path: Path, *, wait_s: float = 10.0) -> Self:
@@ -80,7 +83,11 @@ class Store:
 
     def snapshots(self, deployment: str | None = None) -> tuple[Snapshot, ...]:
         """Return the complete snapshots by deployment, oldest source time first."""
-        return catalog.read_snapshots(self._duck, deployment)
+        if self._known is None:
+            return catalog.read_snapshots(self._duck, deployment)
+        if deployment not in self._known:
+            self._known[deployment] = catalog.read_snapshots(self._duck, deployment)
+        return self._known[deployment]
 
     def snapshot(self, selector: str | int | None = None, deployment: str | None = None) -> Snapshot:
         """Return one snapshot: the newest by source time, or the one with this id or label.

@@ -114,6 +114,25 @@ def test_leftovers_of_tests_are_left_out_and_accounted_for(tmp_path: Path) -> No
     assert found.excluded == {"chatMessages": 1}
 
 
+@pytest.mark.parametrize("first", FilterName)
+@pytest.mark.parametrize("named", [0, 1, 2])
+@pytest.mark.parametrize("orphaned", [0, 1, 2])
+def test_a_tally_under_another_filter_is_what_counting_again_would_say(
+    tmp_path: Path, first: FilterName, named: int, orphaned: int
+) -> None:
+    helper = task(3, title="x", repoFullName="test/test-repo", workspacePath="/tmp/test", isScratchpad=True)
+    messages = [message(1, T0), message(2, T0, "failed", task=3)]
+    messages += [message(10 + n, T0, "failed", task=4) for n in range(named)]
+    messages += [message(20 + n, T0 - 1, "failed", task=9) for n in range(orphaned)]
+    tables = {"tasks": [task(1), helper, task(4, title="Test the login")], "chatMessages": messages}
+    with frame_of(tmp_path, **tables) as frame:
+        known = {first: compare.tally(frame, WINDOWS, first)}
+        for name in FilterName:
+            again = compare.tally_again(frame, WINDOWS, name, known, prices=compare.NO_PRICE)
+            assert again == compare.tally(frame, WINDOWS, name)
+            known[name] = again
+
+
 def test_a_task_is_incomplete_with_one_bad_document_and_running_without_any(tmp_path: Path) -> None:
     now = storing.NOW_MS
     found = counted(
