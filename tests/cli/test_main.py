@@ -199,6 +199,16 @@ def test_the_package_runs_as_a_module_and_as_a_script() -> None:
         assert shown.stdout.startswith("analyzer ")
 
 
+def test_a_process_ends_at_once_but_runs_what_was_asked_for_at_its_end() -> None:
+    code = "import atexit; from analyzer import cli; atexit.register(print, 'the end', flush=False)"
+    freed = "import os; freed = type('F', (), {'__del__': lambda _, write=os.write: write(1, b'freed')})()"
+    command = [sys.executable, "-c", f"{freed}; {code}; cli.main()", "--version"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[1:] == ["the end"]
+    shown = subprocess.run([command[0], "-X", "dev", *command[1:]], capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[1:] == ["the end", "freed"]
+
+
 def test_a_terminal_without_a_character_gets_its_escape() -> None:
     narrow = os.environ | {"PYTHONIOENCODING": "latin-1", "ANALYZER_DB": "東.duckdb"}
     shown = subprocess.run([sys.executable, "-m", "analyzer"], env=narrow, capture_output=True, text=True, check=True)
