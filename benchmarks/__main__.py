@@ -1,6 +1,7 @@
 """`make bench SIZE=100k`: a table of figures with the floor or peer beside each, and results/latest.json.
 
-Every module of this folder that has `rows(context)` is a room. ROOM=live,purge runs these alone; ROUNDS=1 is quick.
+Every module of this folder that has `rows(context)` is a room. ROOM=live,purge runs these alone; ROUNDS=1 is quick;
+DATA=DIR keeps the generated exports there and uses them again (of this version alone: nothing tells them apart).
 """
 
 from __future__ import annotations
@@ -29,19 +30,22 @@ RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("analyzer", "click", "duckdb", "httpx", "matplotlib", "orjson", "pandas")
 
 
-def main(size: str, rounds: int | None = None, only: Sequence[str] = (), results: Path = RESULTS) -> int:
+def main(
+    size: str, rounds: int | None = None, only: Sequence[str] = (), results: Path = RESULTS, data: Path | None = None
+) -> int:
     """Measure everything at one size; returns 3 when a room failed, for then the table has a hole.
 
     rounds   of whole commands; None: as many as the size allows
     only     names of rooms; nothing is saved then
     results  folder of the JSON and the chart
+    data     folder in which generated exports are kept and used again; None: they are made anew
     """
     rows: list[Row] = []
     left_out: dict[str, str] = {}
     failed = False
     results.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        context = Context(Path(name), size, rounds, results)
+        context = Context(Path(name), size, rounds, results, data)
         for room in only or rooms():
             started_s = clock.monotonic_s()
             try:
@@ -120,7 +124,6 @@ if __name__ == "__main__":
     chosen = os.environ.get("SIZE", "100k").lower()
     if chosen not in SIZES:
         sys.exit(f"SIZE is one of {', '.join(SIZES)}")
-    asked = os.environ.get("ROUNDS")
-    sys.exit(
-        main(chosen, int(asked) if asked else None, [room for room in os.environ.get("ROOM", "").split(",") if room])
-    )
+    asked, kept = os.environ.get("ROUNDS"), os.environ.get("DATA")
+    wanted = [room for room in os.environ.get("ROOM", "").split(",") if room]
+    sys.exit(main(chosen, int(asked) if asked else None, wanted, data=Path(kept) if kept else None))

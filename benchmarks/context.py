@@ -42,8 +42,16 @@ class Row:
 class Context:
     """One run of the benchmark at one size."""
 
-    def __init__(self, folder: Path, size: str, rounds: int | None = None, results: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        size: str,
+        rounds: int | None = None,
+        results: Path | None = None,
+        data: Path | None = None,
+    ) -> None:
         self.folder = folder  # for what a room makes; removed at the end
+        self.data = data or folder  # of generated exports
         self.results = results or folder  # for what is kept
         self.size = size
         self.documents = SIZES[size]  # messages; there are a quarter as many traces, and a task for every twenty
@@ -60,12 +68,18 @@ class Context:
     @functools.cached_property
     def first(self) -> Path:
         """Return the generated export, made when first asked for."""
-        return export(self.folder / f"first-{self.size}.zip", self.documents)
+        return self._export("first", 0.0)
 
     @functools.cached_property
     def second(self) -> Path:
         """Return the same export with 0.1 % of its messages changed."""
-        return export(self.folder / f"second-{self.size}.zip", self.documents, changed_share=CHANGED_SHARE)
+        return self._export("second", CHANGED_SHARE)
+
+    def _export(self, name: str, changed_share: float) -> Path:
+        path = self.data / f"{name}-{self.size}.zip"
+        if not path.exists():
+            export(path.with_suffix(".part"), self.documents, changed_share=changed_share).rename(path)
+        return path
 
     @functools.cached_property
     def store(self) -> Path:
@@ -89,7 +103,9 @@ class Context:
     def at(self, size: str) -> Context:
         """Return the same run at another size, with data of its own."""
         return (
-            self if size == self.size else self._sizes.setdefault(size, Context(self.folder, size, self._asked_rounds))
+            self
+            if size == self.size
+            else self._sizes.setdefault(size, Context(self.folder, size, self._asked_rounds, data=self.data))
         )
 
     @functools.cached_property
