@@ -38,7 +38,7 @@ class Room:
 
 @contextmanager
 def imported_meanwhile() -> Iterator[None]:
-    """Import what draws, a third of a second of one core, beside what is done here: more of it is DuckDB than Python."""
+    """Import what draws, a third of a second of one core, beside what is done here: mostly outside of Python."""
     beside = threading.Thread(target=_import)
     beside.start()
     try:
