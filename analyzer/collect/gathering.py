@@ -22,6 +22,7 @@ from analyzer.store import Batch, IncomingTable, StagedTable, spool
 from analyzer.store.columns import shape
 
 CHUNK_DOCUMENTS = 8_192  # held as objects; a hundred times that would fill the memory
+SLICE_DOCUMENTS = 1_024  # checked in one go: they stay in the processor's cache, and who reads pages waits for no more
 _PLACE, _ID = itemgetter(0, 1), itemgetter(2)  # of a change
 
 
@@ -101,7 +102,9 @@ class Spool:
         self._truncates |= chunk.truncates
         for place, changes in sorted(chunk.newest.items()):
             table = self._tables.get(place) or self._open(place)
-            table.screening.add_documents([c.document for c in changes.values() if c.document is not None])
+            documents = [c.document for c in changes.values() if c.document is not None]
+            for start in range(0, len(documents), SLICE_DOCUMENTS):
+                table.screening.add_documents(documents[start : start + SLICE_DOCUMENTS])
             table.gone += [c.id for c in changes.values() if c.document is None]
             table.ids.update(changes)
             self.documents += len(changes)

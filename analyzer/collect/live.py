@@ -13,7 +13,7 @@ from pathlib import Path
 
 from analyzer import clock
 from analyzer.collect import absent
-from analyzer.collect.gathering import CHUNK_DOCUMENTS, Chunk, Spool
+from analyzer.collect.gathering import CHUNK_DOCUMENTS, SLICE_DOCUMENTS, Chunk, Spool
 from analyzer.collect.memory import no_cycles_sought, quick_turns
 from analyzer.collect.observing import Look, look, with_variables
 from analyzer.convex.beside import Beside
@@ -173,12 +173,21 @@ class _Reading:
             read += len(page.values)
             if told is not None:
                 told(read)
-            if self._chunk.documents >= min(CHUNK_DOCUMENTS, self._limit):
+            if self._is_full():
                 self._pour()
                 if self.spool.documents >= self._limit or self.spool.age_s >= BATCH_S:
                     self._keep()
         if not self._chunk.is_empty:
             self._pour()
+
+    def _is_full(self) -> bool:
+        """Tell whether to check what was gathered. The sooner, the less of it is left when a page has come; what would
+        have to be kept for it waits for more of its kind.
+        """
+        documents = self._chunk.documents
+        if documents >= min(CHUNK_DOCUMENTS, self._limit):
+            return True
+        return documents >= SLICE_DOCUMENTS and not self.spool.clashes(self._chunk)
 
     def _pour(self) -> None:
         if self._chunk.is_fresh:
