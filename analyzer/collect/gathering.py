@@ -7,21 +7,26 @@ temporary folders and are gone as soon as they are kept.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Self
 
 from analyzer import clock
-from analyzer.convex.documents import Screening
-from analyzer.model import DriftCount, TableRef
+from analyzer.convex.beside import Beside
+from analyzer.convex.documents import Screened, Screening
+from analyzer.model import DriftCount, TableRef, TextFingerprint
 from analyzer.sources.live_pages import Change, Page, TableName
 from analyzer.store import Batch, IncomingTable, StagedTable, spool
 from analyzer.store.columns import shape
+from analyzer.store.preloading import Preloading
 
 CHUNK_DOCUMENTS = 8_192  # held as objects; a hundred times that would fill the memory
+PRELOADED_DOCUMENTS = 16_384  # of a table, loaded beside the reading of pages; fewer are loaded by the store as soon
 SLICE_DOCUMENTS = 1_024  # checked in one go: they stay in the processor's cache, and who reads pages waits for no more
 _PLACE, _ID = itemgetter(0, 1), itemgetter(2)  # of a change
 
@@ -58,13 +63,14 @@ class Chunk:
 class Spool:
     """Chunks checked and written to files, no document twice. Use as a context manager."""
 
-    def __init__(self, origin: str, *, keep_text: bool) -> None:
+    def __init__(self, origin: str, fingerprints: Sequence[TextFingerprint], *, keep_text: bool) -> None:
         self.documents = 0
         self.can_be_kept = False  # holds pages, and each of them whole
-        self._origin, self._keep_text = origin, keep_text
+        self._origin, self._fingerprints, self._keep_text = origin, fingerprints, keep_text
         self._since_s = clock.monotonic_s()
         self._stack = ExitStack()
         self._folder: Path | None = None  # made when it is needed
+        self._spools = 0  # made in it
         self._tables: dict[TableName, _Table] = {}
         self._truncates: dict[TableName, None] = {}
         self._is_fresh = False
@@ -105,6 +111,9 @@ class Spool:
             documents = [c.document for c in changes.values() if c.document is not None]
             for start in range(0, len(documents), SLICE_DOCUMENTS):
                 table.screening.add_documents(documents[start : start + SLICE_DOCUMENTS])
+            table.spooled += len(documents)
+            if table.spooled >= PRELOADED_DOCUMENTS:
+                self._preload(place, table)
             table.gone += [c.id for c in changes.values() if c.document is None]
             table.ids.update(changes)
             self.documents += len(changes)
@@ -112,30 +121,50 @@ class Spool:
         self.can_be_kept = True
 
     def batch(self) -> Batch:
-        """Return everything as the store takes it; nothing can be added any more."""
+        """Return everything as the store takes it; nothing can be added any more.
+
+        raises  SourceInvalid, StoreError for a spool that could not be loaded
+        """
         tables: list[StagedTable] = []
-        drift: list[DriftCount] = []
+        drift: Counter[DriftCount] = Counter()
         for place, table in sorted(self._tables.items()):
-            table.screening.__exit__()
-            found = table.screening.result()
-            drift += found.drift
+            rest, before = table.end(), table.documents
             incoming = IncomingTable(
-                TableRef(*place), found.documents, found.spool, self._where(place), found.longest_bytes
+                TableRef(*place), rest.documents, rest.spool, self._where(place), rest.longest_bytes, is_numbered=True
             )
-            tables.append(StagedTable(incoming, table.gone))
+            tables.append(StagedTable(incoming, table.gone, [part.result() for part in table.parts], before))
+            for item in (*table.drift, *rest.drift):
+                drift[replace(item, count=0)] += item.count
         truncates = [TableRef(*place) for place in self._truncates]
-        return Batch(tables, self._cursor, self._is_fresh, truncates, drift)
+        counted = [replace(item, count=count) for item, count in drift.items()]
+        return Batch(tables, self._cursor, self._is_fresh, truncates, counted)
 
     def _open(self, place: TableName) -> _Table:
+        self._tables[place] = _Table(self._screening(place, TableRef(*place)))
+        return self._tables[place]
+
+    def _screening(self, place: TableName, table: TableRef) -> Screening:
         if self._folder is None:
             self._folder = self._stack.enter_context(spool.folder())
-        folder = self._folder / str(len(self._tables))  # table names are not file names
+            self._preloading = self._stack.enter_context(
+                Preloading(self._folder, self._fingerprints, keep_text=self._keep_text)
+            )
+        folder = self._folder / str(self._spools)  # table names are not file names
+        self._spools += 1
         folder.mkdir(mode=0o700)
-        screening = Screening(
-            TableRef(*place), shape(*place), where=self._where(place), spool_dir=folder, keep_text=self._keep_text
+        return Screening(table, shape(*place), where=self._where(place), spool_dir=folder, keep_text=self._keep_text)
+
+    def _preload(self, place: TableName, table: _Table) -> None:
+        """Let what a table has so far be loaded, and begin another spool."""
+        found, before = table.end(), table.documents
+        incoming = IncomingTable(
+            found.table, found.documents, found.spool, self._where(place), found.longest_bytes, is_numbered=True
         )
-        self._tables[place] = _Table(screening)
-        return self._tables[place]
+        table.parts.append(self._preloading.start(incoming, before))
+        table.documents += found.documents
+        table.spooled = 0
+        table.drift += found.drift
+        table.screening = self._screening(place, found.table)
 
     def _where(self, place: TableName) -> str:
         return f"{self._origin}: {'/'.join(part for part in place if part)}"
@@ -148,3 +177,12 @@ class _Table:
     screening: Screening
     ids: set[str] = field(default_factory=set)
     gone: list[str] = field(default_factory=list)
+    parts: list[Beside[Path]] = field(default_factory=list)  # spools before the present one
+    documents: int = 0  # in those
+    spooled: int = 0  # documents in the present one
+    drift: list[DriftCount] = field(default_factory=list)  # of those
+
+    def end(self) -> Screened:
+        """Return the present spool, complete."""
+        self.screening.__exit__()
+        return self.screening.result()

@@ -153,6 +153,7 @@ class _Reading:
         self._run = run
         self._limit = run.options.batch_documents
         self._chunk = Chunk()
+        self._pouring: Beside[None] | None = None
         self.spool = self._new_spool()
 
     def __enter__(self) -> _Reading:
@@ -160,6 +161,8 @@ class _Reading:
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         try:
+            if self._pouring is not None:
+                self._pouring.wait()
             if isinstance(error, SourceUnreachable | KeyboardInterrupt) and self.spool.can_be_kept:
                 self._run.keep(self.spool.batch())
         finally:
@@ -195,7 +198,9 @@ class _Reading:
         elif self.spool.clashes(self._chunk):
             self._keep()
         chunk, self._chunk = self._chunk, Chunk()
-        self.spool.add(chunk)
+        spool = self.spool
+        self._pouring = Beside(lambda: spool.add(chunk))  # where no interrupt breaks it off: half of it cannot be kept
+        self._pouring.result()
 
     def _keep(self) -> None:
         self._run.keep(self.spool.batch())
@@ -207,7 +212,8 @@ class _Reading:
 
     def _new_spool(self) -> Spool:
         run = self._run
-        return Spool(run.source.connection.target.origin, keep_text=run.options.keep_text)
+        options = run.options
+        return Spool(run.source.connection.target.origin, options.fingerprints, keep_text=options.keep_text)
 
 
 def _gap(gap: Span) -> str:

@@ -16,19 +16,27 @@ class Beside(Generic[T]):
         self._call = call
         self._found: list[T] = []
         self._error: BaseException | None = None
+        self._is_over = (
+            threading.Event()
+        )  # a thread that somebody was interrupted at waiting for cannot be joined again
         # A daemon: an interrupt is not held up by an answer that is still under way.
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._run, daemon=True).start()
 
     def result(self) -> T:
         """Return what the call returned, or raise what it raised."""
-        self._thread.join()
+        self._is_over.wait()
         if self._error is not None:
             raise self._error
         return self._found[0]
+
+    def wait(self) -> None:
+        """Wait until the call is over, whatever came of it."""
+        self._is_over.wait()
 
     def _run(self) -> None:
         try:
             self._found.append(self._call())
         except BaseException as error:  # raised again where it is asked for
             self._error = error
+        finally:
+            self._is_over.set()

@@ -60,7 +60,8 @@ def open_for_reading(path: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
         )
     connection = _connect(path, read_only=True, wait_s=wait_s)
     try:
-        _configure(connection, path, _memory.limit_bytes)
+        _prepare_to_spill(path)
+        _configure(connection, _memory.limit_bytes)
         version = _schema_version(connection, path)
         if version < SCHEMA_VERSION:
             raise StoreError(
@@ -92,7 +93,8 @@ def open_for_writing(path: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
     try:
         connection.execute("pragma disable_checkpoint_on_shutdown")  # `close` does it, with a journal
         Journal.begin(path, connection)
-        _configure(connection, path, _memory.limit_bytes or _default_for_writing())
+        _prepare_to_spill(path)
+        _configure(connection, _memory.limit_bytes or _default_for_writing())
         _migrate(connection, path, _schema_version(connection, path))
     except BaseException:
         close(connection, path)
@@ -118,6 +120,13 @@ def _make_in(folder: Path, path: Path) -> None:
         left.unlink(missing_ok=True)
     made.rename(path)
     copies.sync(path.parent)
+
+
+def open_in_memory(folder: Path) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB of one thread that holds no store; what does not fit into memory waits in a folder."""
+    connection = duckdb.connect(config={"temp_directory": str(folder), "threads": 1})
+    _configure(connection, _memory.limit_bytes or _default_for_writing())
+    return connection
 
 
 def open_older_for_writing(path: Path, wait_s: float) -> tuple[duckdb.DuckDBPyConnection, int | None]:
@@ -189,9 +198,12 @@ def _default_for_writing() -> int:
     return min(WRITING_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
 
 
-def _configure(connection: duckdb.DuckDBPyConnection, path: Path, limit_bytes: int | None) -> None:
+def _prepare_to_spill(path: Path) -> None:
     with contextlib.suppress(OSError):  # made by DuckDB, others could read it; a reader may not be allowed to make it
         spill_folder(path).mkdir(mode=0o700)
+
+
+def _configure(connection: duckdb.DuckDBPyConnection, limit_bytes: int | None) -> None:
     if limit_bytes is not None:
         connection.execute(f"set memory_limit = '{limit_bytes // 1024} KiB'")
     connection.execute("set preserve_insertion_order = false")

@@ -155,7 +155,7 @@ def _append_all(
     if not incoming.documents:
         return []
     kind = revision_table(incoming.table.component, incoming.table.name)
-    first_no = _reserve_numbers(connection, incoming.documents) if incoming.is_numbered else None
+    first_no = reserve_numbers(connection, incoming.documents) if incoming.is_numbered else None
     rows, params = select_incoming(incoming, kind, fingerprints, keep_text, first_no=first_no)
     with explaining(incoming):
         append_rows(connection, incoming.table, moment, rows, params, is_numbered=incoming.is_numbered)
@@ -168,7 +168,7 @@ def _append_all(
     return unknown_statuses(connection, incoming.table, kind, own)
 
 
-def _reserve_numbers(connection: duckdb.DuckDBPyConnection, count: int) -> int:
+def reserve_numbers(connection: duckdb.DuckDBPyConnection, count: int) -> int:
     """Return the first of so many numbers of revisions in a row. DuckDB counts in one thread, and loads in several."""
     return _count(connection, "select max(nextval('revision_no')) from range($count)", {"count": count}) - count + 1
 

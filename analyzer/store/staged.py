@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
@@ -27,7 +28,7 @@ from analyzer.store.incoming import (
     stored_columns,
     unknown_statuses,
 )
-from analyzer.store.ingest import append_rows, is_known
+from analyzer.store.ingest import append_rows, is_known, reserve_numbers
 
 REPLACED = "the table was emptied or replaced as a whole since the snapshot before"
 
@@ -36,8 +37,15 @@ REPLACED = "the table was emptied or replaced as a whole since the snapshot befo
 class StagedTable:
     """What a batch of pages brought of one table: the newest version of each document in it."""
 
-    incoming: IncomingTable
+    incoming: IncomingTable  # numbered; without those that are loaded already
     deleted_ids: Sequence[str]
+    preloaded: Sequence[Path] = ()  # the others, see `analyzer.store.preloading`
+    preloaded_documents: int = 0
+
+    @property
+    def documents(self) -> int:
+        """How many documents it holds, without those that are gone."""
+        return self.preloaded_documents + self.incoming.documents
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ class Batch:
 
 
 class Documents(NamedTuple):
-    """A SELECT of documents, `id` and the stored columns, and its parameters."""
+    """A SELECT of documents, `revision_no`, `id` and the stored columns, and its parameters."""
 
     rows: str
     params: dict[str, object]
@@ -66,14 +74,25 @@ class Keeping:
     fingerprints: Sequence[TextFingerprint] = ()
     keep_text: bool = False
 
-    def documents(self, incoming: IncomingTable) -> Documents:
-        """Return the documents of a table that was spooled."""
-        table = incoming.table
+    def documents(self, staged: StagedTable, first_no: int) -> Documents:
+        """Return the documents of a table that were spooled, numbered from first_no on."""
+        table = staged.incoming.table
         kind = revision_table(table.component, table.name)
-        if not incoming.documents:
-            return Documents(f"select id, {', '.join(stored_columns(kind))} from {kind.name} limit 0", {}, False)
-        own = [f for f in self.fingerprints if f.table == table.name]
-        return Documents(*select_incoming(incoming, kind, own, self.keep_text), True)
+        columns = f"id, {', '.join(stored_columns(kind))}"
+        if not staged.documents:
+            return Documents(f"select revision_no, {columns} from {kind.name} limit 0", {}, False)
+        parts: list[str] = []
+        params: dict[str, object] = {}
+        if staged.preloaded:
+            parts.append(f"select $first_no + revision_no as revision_no, {columns} from read_parquet($files)")
+            params |= {"first_no": first_no, "files": list(map(str, staged.preloaded))}
+        if staged.incoming.documents:
+            own = [f for f in self.fingerprints if f.table == table.name]
+            behind = first_no + staged.preloaded_documents
+            rows, own_params = select_incoming(staged.incoming, kind, own, self.keep_text, first_no=behind)
+            parts.append(rows.replace("$first_no", "$rest_no"))
+            params |= {"rest_no" if name == "first_no" else name: value for name, value in own_params.items()}
+        return Documents(" union all ".join(parts), params, True)
 
 
 class CountsDisagreeError(StoreError):
@@ -142,15 +161,15 @@ def _stage(connection: duckdb.DuckDBPyConnection, number: int, staged: StagedTab
     kind = revision_table(table.component, table.name)
     place = {"n": number, "component": table.component, "table": table.name}
     head = f"""insert into {staged_name(kind)} by name
-        select nextval('revision_no') as revision_no, $n as deployment_no, $component as component,
-            $table as table_name, 0 as revision_ns, 0 as snapshot_no"""
-    found = keeping.documents(staged.incoming)
-    if found.is_any:
+        select $n as deployment_no, $component as component, $table as table_name, 0 as revision_ns, 0 as snapshot_no"""
+    if staged.documents:
+        found = keeping.documents(staged, reserve_numbers(connection, staged.documents))
         with explaining(staged.incoming):
             connection.execute(f"{head}, false as deleted, i.* from ({found.rows}) as i", place | found.params)
     if staged.deleted_ids:
         ids = {"ids": list(staged.deleted_ids)}
-        connection.execute(f"{head}, true as deleted, id from (select unnest($ids) as id)", place | ids)
+        gone = "select nextval('revision_no') as revision_no, true as deleted, unnest($ids) as id"
+        connection.execute(f"{head}, g.* from ({gone}) as g", place | ids)
 
 
 def promote(
@@ -249,7 +268,8 @@ def _waiting(connection: duckdb.DuckDBPyConnection, number: int, table: TableRef
         {"n": number, "component": table.component, "table": table.name},
     )
     columns = ", ".join(f"s.{name}" for name in stored_columns(kind))
-    rows = f"""select s.id, {columns} from {staged_name(kind)} as s join touched as t on t.revision_no = s.revision_no
+    rows = f"""select s.revision_no, s.id, {columns}
+        from {staged_name(kind)} as s join touched as t on t.revision_no = s.revision_no
         where not s.deleted"""
     row = connection.execute("select count(*) from touched").fetchone()
     return Documents(rows, {}, is_any=row != (0,))
@@ -270,14 +290,17 @@ def _promote_table(
     before   how many documents there were; None: what is new is all that there is
     """
     kind, number = revision_table(table.component, table.name), moment.deployment_no
-    found = _waiting(connection, number, table) if arrived is None else keeping.documents(arrived.incoming)
+    if arrived is None:
+        found = _waiting(connection, number, table)
+    else:
+        found = keeping.documents(arrived, reserve_numbers(connection, arrived.documents) if arrived.documents else 0)
     gone = [] if arrived is None else arrived.deleted_ids
     if before is not None and not found.is_any and not gone:
         return TableCoverage(table, "collected", before), []
     later = catalog.next_covering(connection, number, moment.as_of_ns, table)
     if before is None and later is None and not is_known(connection, kind, table, moment):
         with _explaining(arrived):
-            added = append_rows(connection, table, moment, *found[:2]) if found.is_any else 0
+            added = append_rows(connection, table, moment, *found[:2], is_numbered=True) if found.is_any else 0
         appended = f"(select status from {kind.name} where snapshot_no = {moment.snapshot_no}) as appended"
         unknown = unknown_statuses(connection, table, kind, appended)
         return TableCoverage(table, "collected", added, added), unknown

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from analyzer.collect import gathering
 from analyzer.collect.live import LiveOptions, collect_live
 from analyzer.convex import target as targets
 from analyzer.convex.connection import Options, connect
@@ -95,15 +96,22 @@ def play(d: Deployment, step: tuple[str, str, int]) -> None:
 
 @pytest.mark.external
 @pytest.mark.parametrize("way", WAYS)
-@given(played=steps)
+@given(played=steps, preloaded=st.sampled_from([1, 3, gathering.PRELOADED_DOCUMENTS]))
 @settings(
     max_examples=6,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     phases=[Phase.generate],
 )
-def test_every_snapshot_holds_exactly_what_the_server_held(way: str, played: list[tuple[str, str, int]]) -> None:
-    with tempfile.TemporaryDirectory() as folder, Deployment(**WAYS[way]) as d:
+def test_every_snapshot_holds_exactly_what_the_server_held(
+    way: str, played: list[tuple[str, str, int]], preloaded: int
+) -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Deployment(**WAYS[way]) as d,
+        pytest.MonkeyPatch.context() as patched,
+    ):
+        patched.setattr(gathering, "PRELOADED_DOCUMENTS", preloaded)
         store = Path(folder) / "s.duckdb"
         d.create_table("chatMessages")
         d.create_table("notes")
