@@ -11,6 +11,7 @@ from analyzer import __version__, clock
 from analyzer.collect.memory import no_cycles_sought
 from analyzer.convex.documents import Screened
 from analyzer.convex.exported import recipe_of, screen_export
+from analyzer.convex.sharing import Helper
 from analyzer.convex.stretches import OutOfOrderError
 from analyzer.errors import StoreError
 from analyzer.model import ROOT, CollectResult, SourceInfo, TableCoverage, TableRef, TextFingerprint, TimeBasis
@@ -120,6 +121,7 @@ def _incoming(screened: Screened, source: Source, base: Base) -> IncomingTable:
         is_numbered=True,
         base_documents=sum(stretch.documents for stretch in known),
         stretches=screened.stretches,
+        more_spools=screened.more_spools,
     )
 
 
@@ -128,25 +130,27 @@ def _screen_all(
 ) -> list[Screened]:
     tables = source.tables()
     screened = []
-    for position, table in enumerate(tables):
-        spool_dir = folder / str(position)  # a folder a table: table names are not file names
-        spool_dir.mkdir(mode=0o700)
-        form = shape(table.component, table.name)
-        with source.open_table(table) as stream:
-            screened.append(
-                screen_export(
-                    stream,
-                    table,
-                    form,
-                    where=source.where(table),
-                    spool_dir=spool_dir,
-                    keep_text=keeping.keep_text,
-                    known=base.stretches.get((table.component, table.name), ()),
-                    recipe=recipe_of(__version__, table, form, keeping.fingerprints, keep_text=keeping.keep_text),
+    with Helper(folder) as helper:
+        for position, table in enumerate(tables):
+            spool_dir = folder / str(position)  # a folder a table: table names are not file names
+            spool_dir.mkdir(mode=0o700)
+            form = shape(table.component, table.name)
+            with source.open_table(table) as stream:
+                screened.append(
+                    screen_export(
+                        stream,
+                        table,
+                        form,
+                        where=source.where(table),
+                        spool_dir=spool_dir,
+                        keep_text=keeping.keep_text,
+                        known=base.stretches.get((table.component, table.name), ()),
+                        recipe=recipe_of(__version__, table, form, keeping.fingerprints, keep_text=keeping.keep_text),
+                        helper=helper if helper.is_of_use() else None,
+                    )
                 )
-            )
-        if progress is not None:
-            progress(table.name, sum(s.documents for s in screened), len(tables) - position - 1)
+            if progress is not None:
+                progress(table.name, sum(s.documents for s in screened), len(tables) - position - 1)
     return screened
 
 

@@ -19,25 +19,35 @@ HINT = "nothing was stored; an export never holds this: export again"
 REPEATED_HINT = "nothing was stored; an export never repeats a field: export again"
 
 
-def blocks(stream: BinaryIO, where: str) -> Iterator[tuple[int, list[bytes]]]:
-    """Yield blocks of whole lines, without line feeds, with the number of the first.
+def blocks(stream: BinaryIO, where: str) -> Iterator[tuple[int, bytes]]:
+    """Yield blocks of whole lines, with the number of the first; only the last may lack its line feed.
 
     raises  SourceInvalid naming a line that is longer than 16 MiB
     """
     rest, number = b"", 1
     while block := stream.read(BLOCK_BYTES):
-        lines = (rest + block).split(b"\n")
-        rest = lines.pop()
-        too_long = number if lines and len(lines[0]) > MAX_LINE_BYTES else None
+        lines, feed, begun = block.rpartition(b"\n")
+        taken = rest + lines + feed
+        rest = begun if feed else rest + begun
+        first_bytes = taken.find(b"\n")
+        too_long = number if first_bytes > MAX_LINE_BYTES else None
         if too_long is None and len(rest) > MAX_LINE_BYTES:
-            too_long = number + len(lines)
+            too_long = number + taken.count(b"\n")
         if too_long is not None:
             raise SourceInvalid(f"{where}: line {too_long}: longer than 16 MiB", hint=HINT)
-        if lines:
-            yield number, lines
-            number += len(lines)
+        if feed:
+            yield number, taken
+            number += taken.count(b"\n")
     if rest:
-        yield number, [rest]
+        yield number, rest
+
+
+def split(block: bytes) -> list[bytes]:
+    """Return the lines of a block without line feeds."""
+    lines = block.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return lines
 
 
 def parse(lines: Sequence[bytes], first_line: int, where: str) -> list[Any]:

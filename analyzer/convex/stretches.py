@@ -8,7 +8,7 @@ Of each there is a SHA-256 over its lines and over all that decides what is kept
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
@@ -29,35 +29,60 @@ class OutOfOrderError(Exception):
     """Documents do not rise by id where an earlier export's did: what it says about them cannot be used."""
 
 
-def whole(blocks: Iterator[tuple[int, list[bytes]]]) -> Iterator[tuple[int, list[bytes], list[int]]]:
-    """Group lines anew so that no stretch is cut; yields the number of the first, lines, and where stretches end."""
-    waiting: list[bytes] = []
-    number, size = 1, 0
-    for first_line, lines in blocks:
+def whole(blocks: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+    """Divide lines anew so that no stretch is cut; yields the number of the first with each block."""
+    waiting = b""
+    number = 1
+    for first_line, block in blocks:
         if not waiting:
             number = first_line
         at = len(waiting)
-        ends = [at + end for end in _ends(lines)]
-        waiting = waiting + lines
-        size += sum(map(len, lines))
-        if not ends and size > MAX_BYTES:
-            ends = [len(waiting)]
-        if ends:
-            yield number, waiting[: ends[-1]], ends
-            number += ends[-1]
-            waiting = waiting[ends[-1] :]
-            size = sum(map(len, waiting))
+        waiting += block
+        end = _last_end(waiting, at) or (len(waiting) if len(waiting) > MAX_BYTES else 0)
+        if end:
+            yield number, waiting[:end]
+            number += waiting.count(b"\n", 0, end)
+            waiting = waiting[end:]
     if waiting:
-        yield number, waiting, [len(waiting)]
+        yield number, waiting
 
 
-def _ends(lines: Sequence[bytes]) -> list[int]:
+def ends(lines: Sequence[bytes]) -> list[int]:
+    """Return where the stretches of a block end, in lines; the last one at its end."""
     first, last = len(_ID) + _TAIL.start, len(_ID) + _TAIL.stop
-    return [
+    found = [
         position
         for position, line in enumerate(lines, start=1)
         if line[(at := line.find(_ID)) + first : at + last] in _ENDS
     ]
+    return found if found and found[-1] == len(lines) else [*found, len(lines)]
+
+
+def _last_end(block: bytes, since: int) -> int:
+    """Return where in a block the last stretch ends that ends behind a place; 0 where none does."""
+    end = len(block)
+    while end > since:
+        start = block.rfind(b"\n", since, end - 1) + 1 or since
+        line = block[start:end]
+        at = line.find(_ID) + len(_ID)
+        if line[at + _TAIL.start : at + _TAIL.stop] in _ENDS:
+            return end
+        end = start
+    return 0
+
+
+def digests(recipe: bytes, lines: Sequence[bytes], ends: Sequence[int]) -> list[str]:
+    """Return what tells each stretch of a block from any other.
+
+    recipe  all that decides what is kept of a document
+    """
+    begun = hashlib.sha256(recipe)
+    found = []
+    for start, end in pairwise([0, *ends]):
+        stretch = begun.copy()
+        stretch.update(b"\n".join(lines[start:end]))
+        found.append(stretch.hexdigest())
+    return found
 
 
 class Register:
@@ -67,18 +92,16 @@ class Register:
     is_whole  whether ids rise from the first to the last
     """
 
-    def __init__(self, path: Path, known: Sequence[Stretch], recipe: bytes) -> None:
+    def __init__(self, path: Path, known: Sequence[Stretch]) -> None:
         """Start without any.
 
-        path    file that they are written to, NDJSON
-        known   those of the earlier export, in its order
-        recipe  all that decides what is kept of a document
+        path   file that they are written to, NDJSON
+        known  those of the earlier export, in its order
         """
         self.gaps: list[Gap] | None = [] if known else None
         self.is_whole = True
         self._file = create(path)
         self._known = {stretch.digest: (position, stretch) for position, stretch in enumerate(known)}
-        self._recipe = recipe
         self._next_position = 0  # of the earlier stretch that would follow without a gap
         self._known_until = ""
         self._last_id = ""
@@ -89,14 +112,14 @@ class Register:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def digest(self, lines: Sequence[bytes]) -> str:
-        """Return what tells the stretch of these lines from any other."""
-        return hashlib.sha256(self._recipe + b"\n".join(lines)).hexdigest()
+    @property
+    def digests(self) -> Collection[str]:
+        """What tells the earlier stretches."""
+        return self._known.keys()
 
-    def known(self, digest: str) -> Stretch | None:
+    def known(self, digest: str) -> Stretch:
         """Return the earlier stretch with the very same lines."""
-        found = self._known.get(digest)
-        return None if found is None else found[1]
+        return self._known[digest][1]
 
     def add(self, stretch: Stretch) -> None:
         """Take the next one on, an earlier one or a new one.
@@ -122,11 +145,6 @@ class Register:
         """Close the last gap."""
         if self.gaps is not None and self._next_position != len(self._known):
             self.gaps.append(Gap(self._known_until, None))
-
-
-def spans(ends: Sequence[int]) -> list[tuple[int, int]]:
-    """Return where each stretch begins and ends."""
-    return list(pairwise([0, *ends]))
 
 
 def _row(stretch: Stretch) -> dict[str, object]:

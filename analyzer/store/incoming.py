@@ -30,9 +30,27 @@ class IncomingTable:
     is_in_order: bool = False  # ids are known to rise, so that none stands twice
     spooled_documents: int | None = None  # None: all; else the store holds the others as they are
     gaps: Sequence[Gap] | None = None  # among these ids the spool holds all documents; None: among all ids
-    is_numbered: bool = False  # each line says in "$row" how manieth it is, from 0 on
+    is_numbered: bool = False  # each line says in "$row" where it stood in the source, from 0 on
+    more_spools: Sequence[Path] = ()  # files like `spool`, with the other lines
     base_documents: int = 0  # with gaps: how many the export held that this one was compared with
     stretches: Path | None = None  # NDJSON, see analyzer.store.stretches; None when there are none
+
+    @property
+    def spools(self) -> list[Path]:
+        """All files, which hold the lines in no order among each other."""
+        return [self.spool, *self.more_spools]
+
+    def lines(self) -> Iterator[tuple[int, bytes]]:
+        """Yield each line of the files with its number in the source, from 1 on."""
+        for path in self.spools:
+            with path.open("rb") as spool:
+                for number, line in enumerate(spool, start=1):
+                    yield (_number(line) if self.is_numbered else number), line
+
+
+def _number(line: bytes) -> int:
+    """Return the number of a spooled line in its source: it stands behind all else."""
+    return int(line[line.rindex(b":") + 1 : line.rindex(b"}")]) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +126,7 @@ def select_incoming(
     columns = (CREATION_TIME, *kind.columns)
     fields = {"_id": "varchar", "leftovers": "varchar"} | {column.field: column.type for column in columns}
     params: dict[str, object] = {
-        "spool": str(incoming.spool),
+        "spools": [str(path) for path in incoming.spools],
         "max_bytes": max(MIN_BUFFER_BYTES, incoming.longest_bytes + 1),
     }
     selected = []
@@ -121,7 +139,7 @@ def select_incoming(
         fields[kind.text_field] = "varchar"
         selected += _reduced(kind, fingerprints, params, keep_text)
     spec = ", ".join(f"'{field}': '{type_}'" for field, type_ in fields.items())
-    source = f"read_json($spool, format = 'newline_delimited', maximum_object_size = $max_bytes, columns = {{{spec}}})"
+    source = f"read_json($spools, format = 'newline_delimited', maximum_object_size = $max_bytes, columns = {{{spec}}})"
     return f"select {', '.join(selected)}, j.leftovers from {source} as j", params
 
 
@@ -137,7 +155,9 @@ def explaining(incoming: IncomingTable) -> Iterator[None]:
                 hint="the store is as it was; make room on the disk, or give more with --memory-limit",
             ) from None
         _refuse_repeated_fields(incoming)
-        said = str(error).splitlines()[0].replace(str(incoming.spool), "the file")
+        said = str(error).splitlines()[0]
+        for path in incoming.spools:
+            said = said.replace(str(path), "the file")
         raise SourceInvalid(
             f"{incoming.where} cannot be loaded: {visible(said[:300])}",
             hint="nothing was stored; export again, or report this file",
@@ -154,15 +174,18 @@ def _refuse_repeated_fields(incoming: IncomingTable) -> None:
             raise KeyError(next(field for field in fields if fields.count(field) > 1))
         return found
 
-    with incoming.spool.open("rb") as spool:
-        for number, line in enumerate(spool, start=1):
-            try:
-                json.loads(line, object_pairs_hook=checked)
-            except KeyError as repeated:
-                raise SourceInvalid(
-                    f"{incoming.where}: line {number}: field {truncated(visible(repeated.args[0]), 60)!r} stands twice",
-                    hint="nothing was stored; an export never repeats a field: export again",
-                ) from None
+    found: list[tuple[int, str]] = []
+    for number, line in incoming.lines():
+        try:
+            json.loads(line, object_pairs_hook=checked)
+        except KeyError as repeated:
+            found.append((number, repeated.args[0]))
+    if found:
+        number, field = min(found)
+        raise SourceInvalid(
+            f"{incoming.where}: line {number}: field {truncated(visible(field), 60)!r} stands twice",
+            hint="nothing was stored; an export never repeats a field: export again",
+        ) from None
 
 
 def _reduced(
@@ -197,14 +220,10 @@ def refuse_duplicates(connection: duckdb.DuckDBPyConnection, incoming: IncomingT
     row = connection.execute(f"select id from {ids} group by id having count(*) > 1 order by id limit 1").fetchone()
     if row is None:
         return
-    lines: list[int] = []
-    needle = row[0].encode()
-    with incoming.spool.open("rb") as spool:
-        for number, line in enumerate(spool, start=1):
-            if len(lines) < 2 and needle in line and json.loads(line)["_id"] == row[0]:  # not one that refers to it
-                lines.append(number)
+    needle = row[0].encode()  # may stand in a line that only refers to it
+    lines = sorted(n for n, line in incoming.lines() if needle in line and json.loads(line)["_id"] == row[0])
     raise SourceInvalid(
-        f"{incoming.where}: line {lines[-1]}: _id {row[0]} stands already in line {lines[0]}",
+        f"{incoming.where}: line {lines[1]}: _id {row[0]} stands already in line {lines[0]}",
         hint="nothing was stored; an export never repeats a document: export again",
     )
 
