@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ from analyzer.errors import EXIT_OK, UsageError
 if TYPE_CHECKING:
     from analyzer.collect.live import LiveOptions
     from analyzer.model import CollectResult
+    from analyzer.rules import RuleSet
     from analyzer.sources.live import LiveSource
+    from analyzer.store import Store
 
 SHORTEST_MS = 5_000  # between two collects
 LONGEST_TICK_MS = 300_000  # of a watch, unless --max-time says otherwise: then the next one continues
@@ -84,25 +87,21 @@ def collect(
     how = _Keeping(label, taken_at_ms, keep_text)
     if every_ms is not None:
         return _watch(settings, chosen, how, (every_ms, for_ms, max_time_ms), fmt)
-    if source is not None:
-        result = _file(source, settings, how)
-    elif not via_cli:
-        result = _live(settings, chosen, how, max_time_ms)
-    else:
-        recorded = _recorded(settings, chosen, how, keep, only_print)
-        if recorded is None:
-            return EXIT_OK
-        result = recorded
-    _remember(settings, result, read_all=source is not None or via_cli)
-    _show(result, fmt)
+    if source is None and not via_cli:
+        _show(_live(settings, chosen, how, max_time_ms), fmt)
+        return EXIT_OK
+    result = _recorded(settings, chosen, how, keep, only_print) if source is None else _file(source, settings, how)
+    if result is not None:
+        _remember(settings, result)
+        _show(result, fmt)
     return EXIT_OK
 
 
-def _remember(settings: Settings, result: CollectResult, *, read_all: bool) -> None:
+def _remember(settings: Settings, result: CollectResult) -> None:
     from analyzer import rules
     from analyzer.flows.remembering import remember
 
-    remember(settings.store, result, rules.load_all(settings.rule_files), read_all=read_all, wait_s=settings.wait_s)
+    remember(settings.store, result, rules.load_all(settings.rule_files), wait_s=settings.wait_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +114,31 @@ class _Keeping:
 
 
 def _live(settings: Settings, chosen: Chosen, how: _Keeping, max_time_ms: int | None) -> CollectResult:
-    from analyzer.collect.live import collect_live
+    from analyzer.convex.beside import Beside
 
+    connecting = Beside(_opener(settings, chosen, max_time_ms))  # what is needed then is imported meanwhile
+    from analyzer import rules
+    from analyzer.collect.live import collect_live
+    from analyzer.flows.remembering import remember_live
+
+    known = rules.load_all(settings.rule_files)
     progress = _live_progress() if output.is_terminal(sys.stderr) else None
-    with _opener(settings, chosen, max_time_ms)() as source:
-        return collect_live(source, settings.store, _live_options(settings, how, progress))
+    then = functools.partial(remember_live, rules=known)
+    with connecting.result() as source:
+        return collect_live(source, settings.store, _live_options(settings, how, known, progress, then))
 
 
 def _watch(
     settings: Settings, chosen: Chosen, how: _Keeping, times: tuple[int, int | None, int | None], fmt: str
 ) -> int:
+    from analyzer import rules
     from analyzer.collect import watch as watching
 
     every_ms, for_ms, max_time_ms = times
     watched = watching.watch(
         _opener(settings, chosen, max_time_ms or max(LONGEST_TICK_MS, 2 * every_ms)),
         settings.store,
-        _live_options(settings, how, None),
+        _live_options(settings, how, rules.load_all(settings.rule_files)),
         watching.Rhythm(every_ms, for_ms),
         tell=output.narrate,
     )
@@ -166,16 +173,23 @@ def _opener(settings: Settings, chosen: Chosen, max_time_ms: int | None) -> Call
     return lambda: LiveSource(connect(target, talking), flag_names=settings.flags, functions=settings.functions)
 
 
-def _live_options(settings: Settings, how: _Keeping, progress: Callable[[int], None] | None) -> LiveOptions:
+def _live_options(
+    settings: Settings,
+    how: _Keeping,
+    known: RuleSet,
+    progress: Callable[[int], None] | None = None,
+    then: Callable[[Store, CollectResult], None] | None = None,
+) -> LiveOptions:
     from analyzer import rules
     from analyzer.collect.live import LiveOptions
 
     return LiveOptions(
         label=how.label,
         keep_text=how.keep_text,
-        fingerprints=rules.fingerprints(rules.load_all(settings.rule_files)),
+        fingerprints=rules.fingerprints(known),
         progress=progress,
         wait_s=settings.wait_s,
+        then=then,
     )
 
 

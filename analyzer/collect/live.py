@@ -41,6 +41,7 @@ class LiveOptions:
     progress: Progress | None = None
     wait_s: float = 10.0
     batch_documents: int = BATCH_DOCUMENTS
+    then: Callable[[Store, CollectResult], None] | None = None  # what else to do with a new snapshot, kept already
 
 
 def collect_live(source: LiveSource, store_path: Path, options: LiveOptions | None = None) -> CollectResult:
@@ -115,30 +116,36 @@ class _Run:
         """Make a snapshot of what waits and of the last batch; None where all of it waits already."""
         source, options = self.source, self.options
         tables = Beside(source.tables)
+        moment_ns = source.snapshot_ts_ns
+        counts = None
+        if source.way == "deltas" and moment_ns is not None:
+            counts = Beside(lambda: source.counts(moment_ns))
         info = source.info
-        as_of_ns = info.source_time_ns
-        assert as_of_ns is not None
-        counts = Beside(lambda: source.counts(as_of_ns)) if source.way == "deltas" else None
+        assert info.source_time_ns is not None
         seen = with_variables(self.look.result(), source.variables)
-        with Store.write(self.store_path, wait_s=options.wait_s) as store, store.together():
-            gaps = store.observe(source.connection.deployment, seen.observed)
-            told = (*self.warnings, *info.warnings, *seen.warnings, *map(_gap, gaps))
-            result, lost = store.promote(
-                Collection(
-                    info=replace(info, warnings=told),
-                    tables=(),
-                    as_of_ns=as_of_ns,
-                    taken_at_ms=self.started_ms,
-                    label=options.label,
-                    absent=absent(tables.result(), lists_all_tables=source.lists_all_tables),
-                    fingerprints=options.fingerprints,
-                    keep_text=options.keep_text,
-                ),
-                tables.result(),
-                counts.result if counts else None,
-                batch,
-                self.interrupted,
-            )
+        listed = tables.result()
+        with Store.write(self.store_path, wait_s=options.wait_s) as store:
+            with store.together():
+                gaps = store.observe(source.connection.deployment, seen.observed)
+                told = (*self.warnings, *info.warnings, *seen.warnings, *map(_gap, gaps))
+                result, lost = store.promote(
+                    Collection(
+                        info=replace(info, warnings=told),
+                        tables=(),
+                        as_of_ns=info.source_time_ns,
+                        taken_at_ms=self.started_ms,
+                        label=options.label,
+                        absent=absent(listed, lists_all_tables=source.lists_all_tables),
+                        fingerprints=options.fingerprints,
+                        keep_text=options.keep_text,
+                    ),
+                    listed,
+                    counts.result if counts else None,
+                    batch,
+                    self.interrupted,
+                )
+            if options.then is not None:
+                options.then(store, result)
         return replace(result, findings=tuple(map(_gap, (*gaps, *lost))))
 
 

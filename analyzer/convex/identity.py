@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from analyzer.convex import danger, functions, urls
+from analyzer.convex.beside import Beside
 from analyzer.convex.client import Client
 from analyzer.convex.keys import Key
 from analyzer.convex.permissions import VIEW_DATA
@@ -58,8 +59,9 @@ def introduce(client: Client) -> Identity:
 
     raises  SourceUnreachable; SourceInvalid when it is no Convex deployment
     """
+    asked = Beside(lambda: _optional(lambda: client.text("/version")))
     name = _optional(lambda: client.text("/instance_name"))
-    version = _optional(lambda: client.text("/version"))
+    version = asked.result()
     if name is not None and not urls.is_name(name):
         raise client.unexpected("GET /instance_name", "a deployment's name")
     return Identity(client.origin, name or None, version if version and _VERSION.fullmatch(version) else None)
@@ -87,8 +89,9 @@ def describe(client: Client, who: Identity) -> Identity:
 
     raises  AccessDenied
     """
+    asked = Beside(lambda: _state(client))
     type_, reference, project = _type(client)
-    return Identity(who.origin, who.name, who.version, type_, reference, project, _state(client))
+    return Identity(who.origin, who.name, who.version, type_, reference, project, asked.result())
 
 
 def _state(client: Client) -> str | None:

@@ -13,18 +13,29 @@ FEW_DOCUMENTS = 200_000  # a search of so many takes a tenth of a second
 LARGE_SHARE = 0.1  # of the documents; a collect that changed so many takes far longer than the search
 
 
-def remember(path: Path, result: CollectResult, rules: RuleSet, *, read_all: bool, wait_s: float = 10.0) -> None:
-    """Remember the artifacts of a new snapshot, unless that would take longer than the collect itself.
+def remember(path: Path, result: CollectResult, rules: RuleSet, *, wait_s: float = 10.0) -> None:
+    """Remember the artifacts of a new snapshot.
 
-    read_all  whether every document was read, as from an export, and not only what changed
-    raises    StoreError when the store is in use; the snapshot is in it all the same
+    raises  StoreError when the store is in use; the snapshot is in it all the same
     """
-    if result.already_present or not (read_all or _is_cheap(result.snapshot)):
-        return
-    with Store.write(path, wait_s=wait_s) as store:
-        frame = store.frame(result.snapshot)
-        artifacts.prepare(frame, rules, orphans=True)
-        store.remember(frame, artifacts.search_hash(frame, rules))
+    if not result.already_present:
+        with Store.write(path, wait_s=wait_s) as store:
+            _remember(store, result.snapshot, rules)
+
+
+def remember_live(store: Store, result: CollectResult, rules: RuleSet) -> None:
+    """Remember the artifacts of a new snapshot of a deployment in the store that is open for it.
+
+    Does nothing where that would take longer than the collect itself.
+    """
+    if _is_cheap(result.snapshot):
+        _remember(store, result.snapshot, rules)
+
+
+def _remember(store: Store, snapshot: Snapshot, rules: RuleSet) -> None:
+    frame = store.frame(snapshot)
+    artifacts.prepare(frame, rules, orphans=True)
+    store.remember(frame, artifacts.search_hash(frame, rules))
 
 
 def _is_cheap(snapshot: Snapshot) -> bool:

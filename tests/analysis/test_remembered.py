@@ -58,7 +58,7 @@ def store_of(folder: Path, seed: int, snapshots: int) -> Path:
         path = storing.put(folder, documents(chance), at_ms=NOW_MS + hour * HOUR_MS)
         with Store.read(path) as store:
             result = CollectResult(store.snapshot(), already_present=False)
-        remember(path, result, RULES, read_all=True)
+        remember(path, result, RULES)
     return path
 
 
@@ -115,7 +115,7 @@ def test_a_snapshot_slipped_in_between_voids_what_later_ones_remembered(tmp_path
     storing.put(tmp_path, documents(random.Random(3)), at_ms=NOW_MS - HOUR_MS)
     with Store.read(path) as store:
         earlier, later = store.snapshots()
-    remember(path, CollectResult(earlier, already_present=False), RULES, read_all=True)
+    remember(path, CollectResult(earlier, already_present=False), RULES)
     with Store.read(path) as store:
         frame = store.frame(later)
         assert not frame.recall(artifacts.search_hash(frame, RULES), orphans=True)
