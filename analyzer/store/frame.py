@@ -40,7 +40,7 @@ class Frame:
         self.at_ms = snapshot.as_of_ms if at_ms is None else at_ms
         self._connection = connection
         self._deployment_no = deployment_no
-        self._is_recalled = False
+        self._recalled: str | None = None  # the condition of what is shown as `artifact`, where that was remembered
         self._prepare(deployment_no)
 
     @property
@@ -148,24 +148,24 @@ class Frame:
         returns     False where a search may find something else: then nothing is shown
         """
         args = (self._connection, self._deployment_no, self.snapshot, rules_hash, self.at_ms)
-        self._is_recalled = remembered.fits(*args, orphans=orphans)
-        if self._is_recalled:
-            self.recall_rule(None)
+        self._recalled = remembered.rows_at(*args, orphans=orphans)
+        if self.recall_rule(None):
             self._show("artifact", "select component, table_name, id, tier, rules, reason, via from recalled")
             columns = "component varchar, table_name varchar, id varchar"
             self._connection.execute(f"create or replace temp table internal_document ({columns})")
-        return self._is_recalled
+            return True
+        return False
 
     def recall_rule(self, rule: str | None) -> bool:
         """Show of what was remembered only what one rule selected, None: all again; False where nothing is shown."""
-        if self._is_recalled:
-            rows = remembered.rows_in_force(self._deployment_no, self.snapshot, self.at_ms, rule)
-            self._connection.execute(f"create or replace temp view recalled as {rows}")
-        return self._is_recalled
+        if self._recalled is None:
+            return False
+        self._connection.execute(f"create or replace temp view recalled as {remembered.select(self._recalled, rule)}")
+        return True
 
     def leave_out_recalled(self, tiers: Sequence[Tier]) -> bool:
         """Show as `left_out` what was remembered of some tiers; False where `health/left_out` must be asked."""
-        if not self._is_recalled or self._connection.execute("from internal_document limit 1").fetchone():
+        if self._recalled is None or self._connection.execute("from internal_document limit 1").fetchone():
             return False
         listed = ", ".join(f"'{tier.value}'" for tier in tiers) or "null"
         self._show("left_out", remembered.LEFT_OUT.format(tiers=listed))
@@ -186,7 +186,8 @@ class Frame:
         name = _identifier(table)
         if name in _SHOWN:
             self._drop(name)
-        self._is_recalled = self._is_recalled and name != "artifact"
+        if name == "artifact":
+            self._recalled = None
         try:
             row = self._connection.execute(f"create or replace temp table {name} as {text}", params or None).fetchone()
         except duckdb.Error as error:

@@ -11,6 +11,7 @@ import duckdb
 
 from analyzer.model import Snapshot
 from analyzer.store.columns import REVISION_TABLES
+from analyzer.store.remembered_between import around, in_force
 
 # One document that a test left behind, with what health looks at: readers then need no join with the large tables.
 _FACTS = """
@@ -50,7 +51,6 @@ left join referred as v on v.id = a.via
 """
 _COLUMNS = """component, table_name, id, tier, rules, reason, via, via_exists_ms, exists_ms, revision_no, status,
     created_at_ms, judged_at_ms, since_ms"""
-_IN_FORCE = "r.deployment_no = {number} and r.from_ns <= {as_of_ns} and coalesce(r.until_ns > {as_of_ns}, true)"
 
 
 def remember(connection: duckdb.DuckDBPyConnection, number: int, snapshot: Snapshot, rules_hash: str) -> None:
@@ -109,7 +109,7 @@ def forget(connection: duckdb.DuckDBPyConnection, number: int | None = None) -> 
         )
 
 
-def fits(
+def rows_at(
     connection: duckdb.DuckDBPyConnection,
     number: int,
     snapshot: Snapshot,
@@ -117,10 +117,11 @@ def fits(
     at_ms: int,
     *,
     orphans: bool,
-) -> bool:
-    """Whether a search of a snapshot at a clock would find what is remembered of it, as far as it existed then.
+) -> str | None:
+    """Return the SQL condition of what was remembered and is what a search of a snapshot at a clock would find.
 
     orphans  whether the search would look for orphans too; where it does not, they differ by their tier
+    returns  a condition on `remembered_artifact` as r; None where a search may find something else
     """
     row = connection.execute(
         """select r.last_exists_ms, (
@@ -130,33 +131,35 @@ def fits(
         {"number": number, "snapshot_no": snapshot.id, "hash": rules_hash},
     ).fetchone()
     if row is None:
-        return False
+        return None
     last_exists_ms, earlier_snapshots = row
+    own = in_force(number, snapshot.as_of_ns)
     if at_ms >= snapshot.as_of_ms:
-        return at_ms == snapshot.as_of_ms or last_exists_ms is None or bool(last_exists_ms <= snapshot.as_of_ms)
-    if orphans or earlier_snapshots:  # what is an orphan, and which revisions were in force, depends on the clock
-        return False
-    in_force = _IN_FORCE.format(number=number, as_of_ns=snapshot.as_of_ns)
+        is_all = at_ms == snapshot.as_of_ms or last_exists_ms is None or last_exists_ms <= snapshot.as_of_ms
+        return own if is_all else None
+    if orphans:  # what is an orphan depends on the clock
+        return None
+    if earlier_snapshots:
+        found = around(connection, number, snapshot, rules_hash, at_ms)
+        return None if found is None else found.rows
+    existing = f"{own} and coalesce(r.exists_ms <= {int(at_ms)}, true)"
     dangling = connection.execute(  # it exists at the clock, and what makes it an artifact does not
-        f"""select count(*) from remembered_artifact as r
-        where {in_force} and coalesce(r.exists_ms <= $at_ms, true) and r.via_exists_ms > $at_ms""",
-        {"at_ms": at_ms},
+        f"select count(*) from remembered_artifact as r where {existing} and r.via_exists_ms > {int(at_ms)}"
     ).fetchone()
-    return dangling is not None and dangling[0] == 0
+    return existing if dangling is not None and dangling[0] == 0 else None
 
 
-def rows_in_force(number: int, snapshot: Snapshot, at_ms: int, rule: str | None = None) -> str:
-    """Return the SELECT of what is remembered of a snapshot at a clock: the columns of `artifact`, and health's.
+def select(condition: str, rule: str | None = None) -> str:
+    """Return the SELECT of what was remembered and fulfils a condition: the columns of `artifact`, and health's.
 
-    rule  only what this rule selected; None for all
+    condition  from `rows_at`
+    rule       only what this rule selected; None for all
     """
-    in_force = _IN_FORCE.format(number=int(number), as_of_ns=int(snapshot.as_of_ns))
-    exists = "" if at_ms >= snapshot.as_of_ms else f" and coalesce(r.exists_ms <= {int(at_ms)}, true)"
     selected = ""
     if rule is not None:
         assert rule.replace("-", "").isalnum()  # ids of rules are checked when they are read
         selected = f" and list_contains(r.rules, '{rule}')"
-    return f"select {_COLUMNS} from remembered_artifact as r where {in_force}{exists}{selected}"
+    return f"select {_COLUMNS} from remembered_artifact as r where {condition}{selected}"
 
 
 # The columns of health/left_out; what health does not count is left out as well, and has no facts.
