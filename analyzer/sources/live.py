@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from analyzer.convex import functions
@@ -182,8 +182,9 @@ class LiveSource:
             return self._info
 
     def _ask(self) -> SourceInfo:
-        answers, unanswered = self._answers()
-        self.variables = flags = self.flags(answers)
+        asked = Beside(self._answers)
+        self.variables = flags = self.flags(lambda: asked.result()[0])
+        answers, unanswered = asked.result()
         return SourceInfo(
             kind="live",
             label=self.connection.target.origin,
@@ -195,9 +196,12 @@ class LiveSource:
             warnings=(*self._warnings, *unanswered, *flags.warnings),
         )
 
-    def flags(self, answers: Sequence[Answer] = ()) -> Flags:
+    def flags(self, answers: Callable[[], Sequence[Answer]] = tuple) -> Flags:
         """Return the configured flags, and when other variables changed; without the permission, what answers tell."""
-        told = next((a.value for a in answers if a.function == self._functions.feature_flags), None)
+
+        def told() -> Any:
+            return next((a.value for a in answers() if a.function == self._functions.feature_flags), None)
+
         return read_flags(self._client, self._flag_names, told)
 
     def _answers(self) -> tuple[list[Answer], list[str]]:

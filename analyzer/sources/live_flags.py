@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,16 +34,17 @@ class Flags:
     warnings: tuple[str, ...] = ()
 
 
-def read_flags(client: Client, names: Sequence[str], told: Any = None) -> Flags:
+def read_flags(client: Client, names: Sequence[str], told: Callable[[], Any] = lambda: None) -> Flags:
     """Return the configured flags and when each was last set.
 
     names  whose values are kept; never of a name that says it is a secret
-    told   the answer of the app's own flags function, {NAME: bool}, for when variables may not be read
+    told   gives the answer of the app's own flags function, {NAME: bool}, for when variables may not be read
     """
     try:
         return read_variables(client, names)
     except (AccessDenied, FunctionFailed) as error:
-        found = tuple(_told(name, told) for name in names if isinstance(told, dict) and name in told)
+        said = told()
+        found = tuple(_told(name, said) for name in names if isinstance(said, dict) and name in said)
         source = "as the flags function says" if found else "unknown"
         return Flags(found, warnings=(f"flags are {source}, and when they changed is unknown: {error}",))
 

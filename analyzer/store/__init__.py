@@ -20,10 +20,11 @@ from analyzer.model import (
     TableRef,
     TextFingerprint,
 )
-from analyzer.store import catalog, connection, journal, marks, remembered, snapshotting, staged, stretches
+from analyzer.store import catalog, connection, journal, marks, promoting, remembered, snapshotting, staged, stretches
 from analyzer.store.frame import Frame
 from analyzer.store.incoming import Collection, IncomingTable, Moment
-from analyzer.store.staged import Batch, CountsDisagreeError, Keeping, StagedTable
+from analyzer.store.promoting import CountsDisagreeError
+from analyzer.store.staged import Batch, Keeping, StagedTable
 from analyzer.store.stretches import Base, BaseOutdatedError
 
 if TYPE_CHECKING:  # what a reader of health does not need is imported where it is asked for
@@ -241,7 +242,7 @@ class Store:
         with self._transaction():
             moment, _ = snapshotting.moment_of(self._duck, collection)
             keeping = Keeping(collection.fingerprints, collection.keep_text)
-            coverage, drift = staged.promote(self._duck, moment, tables, expected, last=last, keeping=keeping)
+            coverage, drift = promoting.promote(self._duck, moment, tables, expected, last=last, keeping=keeping)
             coverage += snapshotting.drop_missing(self._duck, moment, {c.table for c in coverage})
             gaps = self._lost(moment, coverage, interrupted)
             return CollectResult(

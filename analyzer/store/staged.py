@@ -2,35 +2,27 @@
 
 Pages arrive in any order of tables, and only the last one makes them consistent. Until then they stand in staged_*
 tables that nothing reads, each batch together with the cursor behind it; then one transaction turns the newest version
-of each document into revisions, exactly as an export's documents become revisions.
+of each document into revisions, see `analyzer.store.promoting`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import duckdb
 
-from analyzer.errors import StoreError
-from analyzer.model import DriftCount, TableCoverage, TableRef, TextFingerprint
-from analyzer.store import catalog
+from analyzer.model import DriftCount, TableRef, TextFingerprint
 from analyzer.store.columns import REVISION_TABLES, RevisionTable, revision_table
-from analyzer.store.differences import append_differences
 from analyzer.store.incoming import (
     IncomingTable,
-    Moment,
     explaining,
     select_incoming,
     stored_columns,
-    unknown_statuses,
 )
-from analyzer.store.ingest import append_rows, is_known, reserve_numbers
-
-REPLACED = "the table was emptied or replaced as a whole since the snapshot before"
+from analyzer.store.ingest import reserve_numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +72,7 @@ class Keeping:
         kind = revision_table(table.component, table.name)
         columns = f"id, {', '.join(stored_columns(kind))}"
         if not staged.documents:
-            return Documents(f"select revision_no, {columns} from {kind.name} limit 0", {}, False)
+            return nothing(kind)
         parts: list[str] = []
         params: dict[str, object] = {}
         if staged.preloaded:
@@ -95,8 +87,10 @@ class Keeping:
         return Documents(" union all ".join(parts), params, True)
 
 
-class CountsDisagreeError(StoreError):
-    """The store would hold another number of documents than the deployment says it has."""
+def nothing(kind: RevisionTable) -> Documents:
+    """Return no documents."""
+    columns = ", ".join(stored_columns(kind))
+    return Documents(f"select revision_no, id, {columns} from {kind.name} limit 0", {}, False)
 
 
 def staged_name(kind: RevisionTable) -> str:
@@ -170,154 +164,3 @@ def _stage(connection: duckdb.DuckDBPyConnection, number: int, staged: StagedTab
         ids = {"ids": list(staged.deleted_ids)}
         gone = "select nextval('revision_no') as revision_no, true as deleted, unnest($ids) as id"
         connection.execute(f"{head}, g.* from ({gone}) as g", place | ids)
-
-
-def promote(
-    connection: duckdb.DuckDBPyConnection,
-    moment: Moment,
-    tables: Sequence[TableRef],
-    expected: Callable[[], Mapping[tuple[str, str], int]] | None,
-    *,
-    last: Batch | None,
-    keeping: Keeping,
-) -> tuple[list[TableCoverage], list[DriftCount]]:
-    """Turn what waits, and the last batch with it, into revisions at a moment. Runs inside the caller's transaction.
-
-    tables    every table that the deployment has now
-    expected  tells how many documents each of them should hold, asked when all are in; None: not asked
-    last      None: everything waits already
-    raises    CountsDisagreeError
-    """
-    number = moment.deployment_no
-    if last is None:
-        last = Batch((), cursor(connection, number), False, ())
-    elif last.is_fresh:
-        forget(connection, number)
-    elif any(_waits(connection, number, kind) for kind in REVISION_TABLES.values()):
-        keep(connection, number, last, kept_at_ms=0, keeping=keeping)
-        last = replace(last, tables=(), truncates=(), drift=())
-    row = connection.execute("select is_fresh from sync where deployment_no = $n", {"n": number}).fetchone()
-    is_fresh = row is None or bool(row[0]) or last.is_fresh
-    emptied = {(table.component, table.name) for table in last.truncates}
-    emptied |= set(
-        connection.execute(
-            "select component, table_name from sync_truncate where deployment_no = $n", {"n": number}
-        ).fetchall()
-    )
-    arrived = {(t.incoming.table.component, t.incoming.table.name): t for t in last.tables}
-    counts = _counts_before(connection, moment)
-    coverage, drift = [], list(last.drift)
-    for table in tables:
-        place = (table.component, table.name)
-        before = None if is_fresh or place in emptied else counts.get(place, 0)
-        covered, unknown = _promote_table(connection, moment, table, arrived.get(place), keeping, before=before)
-        if place in emptied and place in counts and not is_fresh:
-            covered = replace(covered, reason=REPLACED)
-        coverage.append(covered)
-        drift += unknown
-    if expected is not None:
-        _compare(coverage, expected())
-    drift += [DriftCount(*item) for item in _waiting_drift(connection, number)]
-    forget(connection, number)
-    connection.execute("insert into sync values ($n, $cursor, false, 0)", {"n": number, "cursor": last.cursor})
-    return coverage, drift
-
-
-def _compare(coverage: Sequence[TableCoverage], expected: Mapping[tuple[str, str], int]) -> None:
-    for covered in coverage:
-        wanted = expected.get((covered.table.component, covered.table.name), covered.documents)
-        if wanted != covered.documents:
-            raise CountsDisagreeError(
-                f"{covered.table.name} would hold {covered.documents} documents, the deployment has {wanted}",
-                hint="everything is read again",
-            )
-
-
-def _waits(connection: duckdb.DuckDBPyConnection, number: int, kind: RevisionTable) -> bool:
-    query = f"select 1 from {staged_name(kind)} where deployment_no = $n limit 1"
-    return connection.execute(query, {"n": number}).fetchone() is not None
-
-
-def _waiting_drift(connection: duckdb.DuckDBPyConnection, number: int) -> list[tuple[Any, ...]]:
-    return connection.execute(
-        """select component, table_name, field, kind, found, sum(document_count)::bigint from sync_drift
-        where deployment_no = $n group by all order by all""",
-        {"n": number},
-    ).fetchall()
-
-
-def _counts_before(connection: duckdb.DuckDBPyConnection, moment: Moment) -> dict[tuple[str, str], int]:
-    """Return how many documents of each table are in force before a moment: what the snapshot before it holds."""
-    rows = connection.execute(
-        """select c.component, c.table_name, c.document_count
-        from coverage as c join snapshot as s on s.snapshot_no = c.snapshot_no
-        where s.deployment_no = $n and s.as_of_ns < $as_of_ns and c.status = 'collected'
-        order by s.as_of_ns""",
-        {"n": moment.deployment_no, "as_of_ns": moment.as_of_ns},
-    ).fetchall()
-    return {(component, table): int(count) for component, table, count in rows}
-
-
-def _waiting(connection: duckdb.DuckDBPyConnection, number: int, table: TableRef) -> Documents:
-    """Return the newest version of each document of a table that waits."""
-    kind = revision_table(table.component, table.name)
-    connection.execute(
-        f"""create or replace temp table touched as
-        select id, max(revision_no) as revision_no from {staged_name(kind)}
-        where deployment_no = $n and component = $component and table_name = $table group by id""",
-        {"n": number, "component": table.component, "table": table.name},
-    )
-    columns = ", ".join(f"s.{name}" for name in stored_columns(kind))
-    rows = f"""select s.revision_no, s.id, {columns}
-        from {staged_name(kind)} as s join touched as t on t.revision_no = s.revision_no
-        where not s.deleted"""
-    row = connection.execute("select count(*) from touched").fetchone()
-    return Documents(rows, {}, is_any=row != (0,))
-
-
-def _promote_table(
-    connection: duckdb.DuckDBPyConnection,
-    moment: Moment,
-    table: TableRef,
-    arrived: StagedTable | None,
-    keeping: Keeping,
-    *,
-    before: int | None,
-) -> tuple[TableCoverage, list[DriftCount]]:
-    """Append what differs from what was in force.
-
-    arrived  what is new of the table; None: it waits in the store
-    before   how many documents there were; None: what is new is all that there is
-    """
-    kind, number = revision_table(table.component, table.name), moment.deployment_no
-    if arrived is None:
-        found = _waiting(connection, number, table)
-    else:
-        found = keeping.documents(arrived, reserve_numbers(connection, arrived.documents) if arrived.documents else 0)
-    gone = [] if arrived is None else arrived.deleted_ids
-    if before is not None and not found.is_any and not gone:
-        return TableCoverage(table, "collected", before), []
-    later = catalog.next_covering(connection, number, moment.as_of_ns, table)
-    if before is None and later is None and not is_known(connection, kind, table, moment):
-        with _explaining(arrived):
-            added = append_rows(connection, table, moment, *found[:2], is_numbered=True) if found.is_any else 0
-        appended = f"(select status from {kind.name} where snapshot_no = {moment.snapshot_no}) as appended"
-        unknown = unknown_statuses(connection, table, kind, appended)
-        return TableCoverage(table, "collected", added, added), unknown
-    with _explaining(arrived):
-        connection.execute(f"create or replace temp table incoming as {found.rows}", found.params)
-    if arrived is not None:
-        connection.execute("create or replace temp table touched as select id from incoming")
-        if gone:
-            connection.execute("insert into touched select unnest($ids)", {"ids": list(gone)})
-    living = connection.execute("select count(*) from incoming").fetchone()
-    assert living is not None
-    unknown = unknown_statuses(connection, table, kind)
-    among = None if before is None else "touched"
-    changes = append_differences(connection, table, moment, next_snapshot=later, among=among)
-    documents = living[0] if before is None else before + changes.added - changes.removed
-    return TableCoverage(table, "collected", documents, *changes), unknown
-
-
-def _explaining(arrived: StagedTable | None) -> AbstractContextManager[None]:
-    return nullcontext() if arrived is None else explaining(arrived.incoming)

@@ -61,7 +61,7 @@ def test_what_cannot_be_loaded_is_named_and_nothing_behind_it_is_loaded(tmp_path
     good, bad = tmp_path / "good", tmp_path / "bad"
     good.mkdir(), bad.mkdir()
     line = json.dumps({"_id": "k1", "leftovers": None, "$row": 0})
-    twice = spooled(bad, [line, line.replace('{"_id"', '{"role": "USER", "role": "USER", "_id"')])
+    twice = spooled(bad, [line, line.replace('{"_id"', '{"role": "USER", "role": "USER", "_id"').replace(": 0", ": 1")])
     with Preloading(tmp_path, [], keep_text=False) as preloading:
         refused, behind = preloading.start(twice, 0), preloading.start(spooled(good, [line]), 2)
         for outcome in (refused, behind):

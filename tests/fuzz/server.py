@@ -120,7 +120,7 @@ def auditing(client: Client) -> None:
 
 
 def varying(client: Client) -> None:
-    flags = live_flags.read_flags(client, ("ENABLE_WORKFLOW", "API_KEY"), {"ENABLE_WORKFLOW": True})
+    flags = live_flags.read_flags(client, ("ENABLE_WORKFLOW", "API_KEY"), lambda: {"ENABLE_WORKFLOW": True})
     assert {flag.name for flag in flags.flags} <= {"ENABLE_WORKFLOW"}, "no other value is kept"
 
 
