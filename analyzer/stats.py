@@ -13,6 +13,7 @@ from __future__ import annotations
 import operator
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from math import ceil, fsum, isnan, log, sqrt
 from statistics import NormalDist
@@ -215,15 +216,24 @@ def quantile_ranks(n: int, q: float, confidence: float) -> tuple[int, int]:
         share_low, share_high = alpha - never_above, never_above
     elif never_below > share_low:
         share_low, share_high = never_below, alpha - never_below
-    odds = q / (1 - q)
-    start, masses = _masses(0, n, min(n, int((n + 1) * q)), lambda x: (n - x) / (x + 1) * odds)
-    total = fsum(masses)
-    below = [mass / total for mass in accumulate(masses)]  # below[i] = P(B <= start + i)
-    above = [mass / total for mass in accumulate(reversed(masses))]  # above[i] = P(B >= end - i)
-    end = start + len(masses) - 1
+    start, below, above = _tails(n, q)
+    end = start + len(below) - 1
     low = max(1, start + bisect_right(below, share_low))
     high = min(n, end - bisect_right(above, share_high) + 1)
     return low, high
+
+
+@lru_cache(maxsize=4)  # asked for by each confidence; a long list for many values
+def _tails(n: int, q: float) -> tuple[int, Sequence[float], Sequence[float]]:
+    """Give the binomial distribution of how many of n values lie below their q-quantile.
+
+    returns  (first count that is not next to impossible, P(B <= first + i) by i, P(B >= last - i) by i)
+    """
+    odds = q / (1 - q)
+    start, masses = _masses(0, n, min(n, int((n + 1) * q)), lambda x: (n - x) / (x + 1) * odds)
+    total = fsum(masses)
+    below = [mass / total for mass in accumulate(masses)]
+    return start, below, [mass / total for mass in accumulate(reversed(masses))]
 
 
 def _samples_needed(q: float, alpha: float) -> int:

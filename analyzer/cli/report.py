@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,11 +77,7 @@ def report(settings: Settings, *, outputs: tuple[Path, ...], fmt: str | None, **
     _check(request, outputs)
     shown = fmt or ("brief" if outputs else "text")
     formats = {shown, *(FORMAT_OF.get(path.suffix, "chart") for path in outputs)}
-    from analyzer.report import charts_canvas
-
-    is_drawn = "html" in formats
-    with charts_canvas.imported_meanwhile() if is_drawn else contextlib.nullcontext():
-        made = _make(settings, request, _reproduce(settings, request), with_charts=is_drawn)
+    made = _make(settings, request, _reproduce(settings, request), with_charts="html" in formats)
     for path in outputs:
         _write(made, path)
         output.narrate(f"wrote {visible(str(path))}")

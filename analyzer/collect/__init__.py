@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analyzer import __version__, clock
-from analyzer.collect.memory import no_cycles_sought
 from analyzer.convex.documents import Screened
 from analyzer.convex.exported import recipe_of, screen_export
 from analyzer.convex.sharing import Helper
 from analyzer.convex.stretches import OutOfOrderError
 from analyzer.errors import StoreError
 from analyzer.model import ROOT, CollectResult, SourceInfo, TableCoverage, TableRef, TextFingerprint, TimeBasis
+from analyzer.pauses import no_cycles_sought
 from analyzer.sources import Source
 from analyzer.store import Base, BaseOutdatedError, Collection, IncomingTable, Store, spool
 from analyzer.store.columns import KNOWN, shape

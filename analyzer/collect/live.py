@@ -14,11 +14,11 @@ from pathlib import Path
 from analyzer import clock
 from analyzer.collect import absent
 from analyzer.collect.gathering import CHUNK_DOCUMENTS, SLICE_DOCUMENTS, Chunk, Spool
-from analyzer.collect.memory import no_cycles_sought, quick_turns
 from analyzer.collect.observing import Look, look, with_variables
 from analyzer.convex.beside import Beside
 from analyzer.errors import CursorExpired, SourceUnreachable
 from analyzer.model import CollectResult, TextFingerprint
+from analyzer.pauses import no_cycles_sought, quick_turns
 from analyzer.sources.live import LiveSource
 from analyzer.sources.live_events import RESYNC_ACTIONS
 from analyzer.store import Batch, Collection, CountsDisagreeError, Store

@@ -5,9 +5,7 @@ A layout engine measures every text twice and costs more than all drawing togeth
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,22 +32,6 @@ class Room:
     below: float = 0.5
     above: float = 0.0  # below the caption
     between: float = 0.0
-
-
-@contextmanager
-def imported_meanwhile() -> Iterator[None]:
-    """Import what draws, a third of a second of one core, beside what is done here: mostly outside of Python."""
-    beside = threading.Thread(target=_import)
-    beside.start()
-    try:
-        yield
-    finally:
-        beside.join()
-
-
-def _import() -> None:
-    import matplotlib.backends.backend_svg
-    import matplotlib.figure  # noqa: F401  # they are there when they are needed
 
 
 def new_figure(question: str, caption: str, height_inches: float) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analyzer.pauses import no_cycles_sought
 from analyzer.report.page import Chart, Commands, Page, Points, Table, Words, command_text
 from analyzer.units import visible
 
@@ -26,12 +27,13 @@ def page(document: Page) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"safe_text": visible, "command_text": command_text}
-    drawings = {
-        chart.id: Markup(  # noqa: S704  # drawn by us: its texts are escaped where they are drawn
-            charts_svg.inline(chart.draw(), f"chart-{chart.id}", visible(chart.title), visible(chart.description))
-        )
-        for chart in document.charts
-    }
+    with no_cycles_sought():  # a drawing is made of ten thousand objects
+        drawings = {
+            chart.id: Markup(  # noqa: S704  # drawn by us: its texts are escaped where they are drawn
+                charts_svg.inline(chart.draw(), f"chart-{chart.id}", visible(chart.title), visible(chart.description))
+            )
+            for chart in document.charts
+        }
     return environment.get_template("page.html.j2").render(
         page=document,
         kind=lambda block: _KINDS[type(block)],
