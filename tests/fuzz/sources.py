@@ -176,7 +176,10 @@ TARGETS = (
         "export ZIP", read_archive, archive_seeds, ("convex/archive.py", "convex/archive_files.py", "convex/lines.py")
     ),
     Target(
-        "documents JSONL", read_documents, document_seeds, ("convex/documents.py", "convex/lines.py", "convex/text.py")
+        "documents JSONL",
+        read_documents,
+        document_seeds,
+        ("convex/documents.py", "convex/checking.py", "convex/lines.py", "convex/text.py"),
     ),
     Target("values", read_value, value_seeds, ("convex/values.py",)),
     Target("ids", read_id, id_seeds, ("convex/ids.py",)),
