@@ -14,7 +14,7 @@ worked out once a shape: about 2 microseconds a document.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise
@@ -100,38 +100,38 @@ class Checking:
         ends: Sequence[int] | None = None,
     ) -> list[Counted]:
         """Check and spool a block of documents that are parsed already; as `check_lines`."""
-        keys = shape_keys(documents, first_line, self._where)
-        found = {key: self._shape_of(key) for key in set(keys)}
-        shapes = [found[key] for key in keys]
-        ids_ = self._checked_ids(documents, [shape.has_id for shape in shapes] if _lack_id(found) else None, first_line)
+        shapes = self._shapes_of(shape_keys(documents, first_line, self._where))
+        ids_ = self._checked_ids(documents, shapes, first_line)
         parts = []
         for start, end in pairwise([0, *(ends or [len(documents)])]):
+            counts = Counter(shapes[start:end])
             drift = self._part_drift = Counter()
-            for key, count in Counter(keys[start:end]).items():
-                for item in found[key].drift:
+            for shape, count in counts.items():
+                for item in shape.drift:
                     drift[item] += count
-            newest_ms = _newest_ms(documents[start:end], shapes[start:end])
-            spooled = self._spooled(documents[start:end], lines[start:end], shapes[start:end], first_line + start)
+            newest_ms = _newest_ms(documents[start:end], None if _all_have_time(counts) else shapes[start:end])
+            spooled: Sequence[bytes] = lines[start:end]
+            if not self._shape.typed:
+                spooled = self._rows(documents[start:end], shapes[start:end], first_line + start)
+            elif any(shape.leftovers for shape in counts):
+                spooled = self._with_leftovers(documents[start:end], spooled, shapes[start:end], first_line + start)
             longest_bytes = self._write(spooled, first_line + start - 1)
             own = (ids_[start], ids_[end - 1], end - start)
             parts.append(Counted(*own, newest_ms, drift, _rise(ids_[start:end]), longest_bytes))
         return parts
 
     def _write(self, lines: Sequence[bytes], number: int) -> int:
-        """Write lines to the spool, each with its number behind all else; returns the longest one's length."""
-        written = [line.rstrip()[:-1] + _TAIL % number for number, line in enumerate(lines, start=number)]
-        self._spool.write(b"".join(written))
-        return max(map(len, written))
+        """Write lines to the spool, each with its number behind all else; returns how long one is at most."""
+        end = number + len(lines)
+        pieces = [b""] * (2 * len(lines))
+        pieces[::2] = [line.rstrip()[:-1] for line in lines]
+        pieces[1::2] = map(_TAIL.__mod__, range(number, end))
+        self._spool.write(b"".join(pieces))
+        return max(map(len, lines)) + len(_TAIL % end)
 
-    def _spooled(
-        self, documents: Sequence[dict[str, Any]], lines: Sequence[bytes], shapes: Sequence[Shape], first_line: int
-    ) -> Sequence[bytes]:
-        """Return the lines as the store loads them."""
-        if not self._shape.typed:
-            return self._rows(documents, shapes, first_line)
-        if any(shape.leftovers for shape in shapes):
-            return self._with_leftovers(documents, lines, shapes, first_line)
-        return lines
+    def _shapes_of(self, keys: Sequence[tuple[Any, ...]]) -> list[Shape]:
+        found = list(map(self._shapes.get, keys))
+        return [shape or self._shape_of(key) for shape, key in zip(found, keys, strict=True)]
 
     def _shape_of(self, key: tuple[Any, ...]) -> Shape:
         found = self._shapes.get(key)
@@ -141,11 +141,9 @@ class Checking:
             found = self._shapes[key] = work_out(key, self._shape)
         return found
 
-    def _checked_ids(
-        self, documents: Sequence[dict[str, Any]], has_id: list[bool] | None, first_line: int
-    ) -> list[str]:
-        if has_id is not None:
-            position = has_id.index(False)
+    def _checked_ids(self, documents: Sequence[dict[str, Any]], shapes: Sequence[Shape], first_line: int) -> list[str]:
+        if not all(shape.has_id for shape in set(shapes)):
+            position = [shape.has_id for shape in shapes].index(False)
             found = documents[position].get("_id")
             said = "has no _id" if "_id" not in documents[position] else f"_id is {values.type_name(found)}, not string"
             raise SourceInvalid(f"{self._where}: line {first_line + position}: {said}", hint=HINT)
@@ -211,11 +209,22 @@ class Checking:
         return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()
 
 
-def _newest_ms(documents: Sequence[dict[str, Any]], shapes: Sequence[Shape]) -> float | None:
-    times = [d["_creationTime"] for d, shape in zip(documents, shapes, strict=True) if shape.has_time]
+def _newest_ms(documents: Sequence[dict[str, Any]], shapes: Sequence[Shape] | None) -> float | None:
+    """Return the newest time of creation.
+
+    shapes  of the documents; None: each of them has such a time
+    """
+    if shapes is None:
+        times = [document["_creationTime"] for document in documents]
+    else:
+        times = [d["_creationTime"] for d, shape in zip(documents, shapes, strict=True) if shape.has_time]
     if times and not 0 <= max(times) <= MAX_CREATION_MS:
         times = [time for time in times if 0 <= time <= MAX_CREATION_MS]
     return float(max(times)) if times else None
+
+
+def _all_have_time(shapes: Iterable[Shape]) -> bool:
+    return all(shape.has_time for shape in shapes)
 
 
 def _row(document: dict[str, Any], shape: Shape, leftovers: str | None) -> dict[str, Any]:
@@ -225,7 +234,3 @@ def _row(document: dict[str, Any], shape: Shape, leftovers: str | None) -> dict[
 def _rise(texts: Sequence[str]) -> bool:
     """Return whether ids rise strictly."""
     return all(map(lt, texts, islice(texts, 1, None)))
-
-
-def _lack_id(shapes: dict[Any, Shape]) -> bool:
-    return not all(shape.has_id for shape in shapes.values())

@@ -15,7 +15,7 @@ _APP_TEXT_FIELDS = frozenset({"errorMessage", "metadataJson"})
 Drift = tuple[str, str, str]  # field, kind, found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # there is one of each, and millions of documents have it
 class Shape:
     """What follows from a document's field names and JSON types alone."""
 
