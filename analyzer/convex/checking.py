@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from operator import lt
@@ -196,10 +195,9 @@ class Checking:
         for field in shape.wrapped:
             self._part_drift[field, "mistyped", values.type_name(document[field])] += 1
         if not shape.has_string_left:
-            with suppress(orjson.JSONEncodeError):  # nested too deep to be written
-                compact = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
-                if holds_no_string(compact):
-                    return compact.decode()
+            compact = _compact(fields)
+            if compact is not None and holds_no_string(compact):
+                return compact.decode()
         try:
             kept, changed = reduced(fields, keep_text=self._order.keep_text)
         except TooDeepError as problem:
@@ -207,6 +205,14 @@ class Checking:
         for field in changed:
             self._part_drift[field, "reduced_text", ""] += 1
         return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _compact(fields: dict[str, Any]) -> bytes | None:
+    """Return fields as JSON; None for what is nested too deep to be written."""
+    try:
+        return orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        return None
 
 
 def _newest_ms(documents: Sequence[dict[str, Any]], shapes: Sequence[Shape] | None) -> float | None:

@@ -29,6 +29,8 @@ _TEXT_WORD = re.compile(
 )
 # In compact JSON: a string that is a value, of a field, first in an array, or later in one.
 _VALUE_STRING = re.compile(rb'[:\[]"|,"(?:[^"\\]|\\.)*+"(?!:)')
+_PARTS = (list, dict)
+_TEXT_OR_PARTS = (str, *_PARTS)
 _TITLE_WORD = re.compile("email|label|name|slug|title")
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
@@ -48,15 +50,15 @@ def reduced(
     returns    the fields, those with text replaced; and the names of those replaced, in order
     raises     TooDeepError when a value has more than 64 levels
     """
-    result: dict[str, Any] = {}
+    way = _Way(keep_text, is_stored)
+    result = dict(fields)
     changed = []
     for name, value in fields.items():
-        kept = value
-        if isinstance(value, str | list | dict):
-            kept = _reduce(value, name, is_text_field(name), 1, _Way(keep_text, is_stored))
-        result[name] = kept
-        if kept is not value:
-            changed.append(name)
+        if isinstance(value, _TEXT_OR_PARTS):
+            kept = _reduce(value, name, is_text_field(name), 1, way)
+            if kept is not value:
+                result[name] = kept
+                changed.append(name)
     return result, changed
 
 
@@ -116,7 +118,7 @@ def _reduce(value: Any, field: str, is_text: bool, depth: int, way: _Way) -> Any
     """Return the value itself where nothing in it is text."""
     if isinstance(value, str):
         return digest(value) if not way.keep_text and _is_text(value, field, is_text) else value
-    if not isinstance(value, list | dict) or (way.is_stored and _is_digest(value)):
+    if not isinstance(value, _PARTS) or (way.is_stored and _is_digest(value)):
         return value
     if depth >= MAX_DEPTH:
         raise TooDeepError(f"more than {MAX_DEPTH} levels")
