@@ -22,7 +22,8 @@ from analyzer.convex.stretches import OutOfOrderError, Register, whole
 from analyzer.errors import SourceError
 from analyzer.model import Stretch, TableRef, TableShape, TextFingerprint
 
-SHARED_FROM_BYTES = 4 << 20  # of a table; a smaller one is done before a second process has begun
+SHARED_FROM_BYTES = 4 << 20  # of a table; a smaller one is done before a second process has started
+SHARED_SOON_BYTES = 1 << 20  # where it runs; of a table of few blocks one would only wait for the other
 
 
 def screen_export(
@@ -99,7 +100,10 @@ class _Shared:
         """
         read_bytes = 0
         for first_line, block in self._until_broken(whole(blocks(stream, where))):
-            self._take(first_line, block, is_large=read_bytes > SHARED_FROM_BYTES)
+            is_running = self._helper is not None and self._helper.is_running
+            self._take(
+                first_line, block, is_shared=read_bytes > (SHARED_SOON_BYTES if is_running else SHARED_FROM_BYTES)
+            )
             self._put_together(wait=False)
             read_bytes += len(block)
         self._put_together(wait=True)
@@ -112,9 +116,9 @@ class _Shared:
         except SourceError as problem:
             self._waiting.append(problem)
 
-    def _take(self, first_line: int, block: bytes, *, is_large: bool) -> None:
+    def _take(self, first_line: int, block: bytes, *, is_shared: bool) -> None:
         """Give a block to the second process where that has room, or look at it here."""
-        if is_large and self._helper is not None:
+        if is_shared and self._helper is not None:
             if not self.more_spools:
                 self._begin(self._helper)
             if self._helper.give(first_line, block):

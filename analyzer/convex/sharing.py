@@ -68,6 +68,11 @@ class Helper:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return cores > 1 and bool(sys.executable)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started."""
+        return self._process is not None
+
     def __enter__(self) -> Self:
         return self
 

@@ -53,6 +53,7 @@ class Chosen(Helper):
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make every table a large one of many blocks."""
     monkeypatch.setattr(exported, "SHARED_FROM_BYTES", 0)
+    monkeypatch.setattr(exported, "SHARED_SOON_BYTES", 0)
     monkeypatch.setattr(lines, "BLOCK_BYTES", 16_000)
 
 
