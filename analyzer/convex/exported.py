@@ -18,7 +18,7 @@ from analyzer.convex.documents import Screened, Screening
 from analyzer.convex.lines import blocks
 from analyzer.convex.looking import Looked, look
 from analyzer.convex.sharing import Helper, Work
-from analyzer.convex.stretches import OutOfOrderError, Register, whole
+from analyzer.convex.stretches import OutOfOrderError, Register, last_end
 from analyzer.errors import SourceError
 from analyzer.model import Stretch, TableRef, TableShape, TextFingerprint
 
@@ -99,7 +99,7 @@ class _Shared:
         raises  what is wrong with the first block that has anything wrong, or with the stream behind all blocks
         """
         read_bytes = 0
-        for first_line, block in self._until_broken(whole(blocks(stream, where))):
+        for first_line, block in self._until_broken(blocks(stream, where, last_end)):
             is_running = self._helper is not None and self._helper.is_running
             self._take(
                 first_line, block, is_shared=read_bytes > (SHARED_SOON_BYTES if is_running else SHARED_FROM_BYTES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import orjson
@@ -19,27 +19,31 @@ HINT = "nothing was stored; an export never holds this: export again"
 REPEATED_HINT = "nothing was stored; an export never repeats a field: export again"
 
 
-def blocks(stream: BinaryIO, where: str) -> Iterator[tuple[int, bytes]]:
+def blocks(
+    stream: BinaryIO, where: str, last_end: Callable[[bytes, int, int], int] = lambda _, __, end: end
+) -> Iterator[tuple[int, bytes]]:
     """Yield blocks of whole lines, with the number of the first; only the last may lack its line feed.
 
-    raises  SourceInvalid naming a line that is longer than 16 MiB
+    last_end  where a block may end at last: given what waits, and from where to where its newest lines go; 0: not yet
+    raises    SourceInvalid naming a line that is longer than 16 MiB
     """
-    rest, number = b"", 1
+    waiting, number, begun = b"", 1, 0  # the line that begins last does not end yet
     while block := stream.read(BLOCK_BYTES):
-        lines, feed, begun = block.rpartition(b"\n")
-        taken = rest + lines + feed
-        rest = begun if feed else rest + begun
-        first_bytes = taken.find(b"\n")
-        too_long = number if first_bytes > MAX_LINE_BYTES else None
-        if too_long is None and len(rest) > MAX_LINE_BYTES:
-            too_long = number + taken.count(b"\n")
-        if too_long is not None:
+        feed = block.find(b"\n")
+        if len(waiting) - begun + (feed if feed >= 0 else len(block)) > MAX_LINE_BYTES:
+            too_long = number + waiting.count(b"\n")
             raise SourceInvalid(f"{where}: line {too_long}: longer than 16 MiB", hint=HINT)
-        if feed:
-            yield number, taken
-            number += taken.count(b"\n")
-    if rest:
-        yield number, rest
+        waiting += block
+        if feed < 0:
+            continue
+        start, begun = begun, waiting.rfind(b"\n") + 1
+        end = last_end(waiting, start, begun)
+        if end:
+            yield number, waiting[:end]
+            number += waiting.count(b"\n", 0, end)
+            waiting, begun = waiting[end:], begun - end
+    if waiting:
+        yield number, waiting
 
 
 def split(block: bytes) -> list[bytes]:

@@ -8,7 +8,7 @@ Of each there is a SHA-256 over its lines and over all that decides what is kept
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
@@ -29,24 +29,6 @@ class OutOfOrderError(Exception):
     """Documents do not rise by id where an earlier export's did: what it says about them cannot be used."""
 
 
-def whole(blocks: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-    """Divide lines anew so that no stretch is cut; yields the number of the first with each block."""
-    waiting = b""
-    number = 1
-    for first_line, block in blocks:
-        if not waiting:
-            number = first_line
-        at = len(waiting)
-        waiting += block
-        end = _last_end(waiting, at) or (len(waiting) if len(waiting) > MAX_BYTES else 0)
-        if end:
-            yield number, waiting[:end]
-            number += waiting.count(b"\n", 0, end)
-            waiting = waiting[end:]
-    if waiting:
-        yield number, waiting
-
-
 def ends(lines: Sequence[bytes]) -> list[int]:
     """Return where the stretches of a block end, in lines; the last one at its end."""
     first, last = len(_ID) + _TAIL.start, len(_ID) + _TAIL.stop
@@ -58,17 +40,20 @@ def ends(lines: Sequence[bytes]) -> list[int]:
     return found if found and found[-1] == len(lines) else [*found, len(lines)]
 
 
-def _last_end(block: bytes, since: int) -> int:
-    """Return where in a block the last stretch ends that ends behind a place; 0 where none does."""
-    end = len(block)
-    while end > since:
-        start = block.rfind(b"\n", since, end - 1) + 1 or since
-        line = block[start:end]
+def last_end(block: bytes, start: int, end: int) -> int:
+    """Return where the last stretch ends among some lines of a block; 0 where none does, so that it goes on.
+
+    Together with `analyzer.convex.lines.blocks` it divides lines so that no stretch is cut.
+    """
+    stop = end
+    while stop > start:
+        begun = block.rfind(b"\n", start, stop - 1) + 1 or start
+        line = block[begun:stop]
         at = line.find(_ID) + len(_ID)
         if line[at + _TAIL.start : at + _TAIL.stop] in _ENDS:
-            return end
-        end = start
-    return 0
+            return stop
+        stop = begun
+    return end if end > MAX_BYTES else 0
 
 
 def digests(recipe: bytes, lines: Sequence[bytes], ends: Sequence[int]) -> list[str]:
