@@ -70,6 +70,7 @@ class Spool:
         self._since_s = clock.monotonic_s()
         self._stack = ExitStack()
         self._folder: Path | None = None  # made when it is needed
+        self._preloading: Preloading | None = None  # likewise
         self._spools = 0  # made in it
         self._tables: dict[TableName, _Table] = {}
         self._truncates: dict[TableName, None] = {}
@@ -135,6 +136,8 @@ class Spool:
             tables.append(StagedTable(incoming, table.gone, [part.result() for part in table.parts], before))
             for item in (*table.drift, *rest.drift):
                 drift[replace(item, count=0)] += item.count
+        if self._preloading is not None:
+            self._preloading.close()  # the memory that it may take is the store's from now on
         truncates = [TableRef(*place) for place in self._truncates]
         counted = [replace(item, count=count) for item, count in drift.items()]
         return Batch(tables, self._cursor, self._is_fresh, truncates, counted)
@@ -146,9 +149,8 @@ class Spool:
     def _screening(self, place: TableName, table: TableRef) -> Screening:
         if self._folder is None:
             self._folder = self._stack.enter_context(spool.folder())
-            self._preloading = self._stack.enter_context(
-                Preloading(self._folder, self._fingerprints, keep_text=self._keep_text)
-            )
+            preloading = Preloading(self._folder, self._fingerprints, keep_text=self._keep_text)
+            self._preloading = self._stack.enter_context(preloading)
         folder = self._folder / str(self._spools)  # table names are not file names
         self._spools += 1
         folder.mkdir(mode=0o700)
@@ -160,6 +162,7 @@ class Spool:
         incoming = IncomingTable(
             found.table, found.documents, found.spool, self._where(place), found.longest_bytes, is_numbered=True
         )
+        assert self._preloading is not None
         table.parts.append(self._preloading.start(incoming, before))
         table.documents += found.documents
         table.spooled = 0
