@@ -160,7 +160,7 @@ class Store:
         """Return the documents of a snapshot at a clock (default: the snapshot's own time). One at a time."""
         number = catalog.deployment_no(self._duck, snapshot.deployment.name)
         assert number is not None
-        self.newest_frame = Frame(self._duck, snapshot, number, at_ms)
+        self.newest_frame = Frame(self._duck, snapshot, number, at_ms=at_ms, before=self.newest_frame)
         return self.newest_frame
 
     def remember(self, frame: Frame, rules_hash: str) -> None:
@@ -287,6 +287,7 @@ class Store:
         try:
             yield
         except BaseException:
+            self.newest_frame = None  # its tables may be gone
             with contextlib.suppress(duckdb.Error):
                 self._duck.execute("rollback")
             raise

@@ -34,14 +34,21 @@ class Frame:
     """
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, deployment_no: int, at_ms: int | None
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        snapshot: Snapshot,
+        deployment_no: int,
+        *,
+        at_ms: int | None,
+        before: Frame | None = None,
     ) -> None:
+        """Show a snapshot at a clock; `before` is the last frame of the same connection."""
         self.snapshot = snapshot
         self.at_ms = snapshot.as_of_ms if at_ms is None else at_ms
         self._connection = connection
         self._deployment_no = deployment_no
         self._recalled: str | None = None  # the condition of what is shown as `artifact`, where that was remembered
-        self._prepare(deployment_no)
+        self._prepare(deployment_no, before)
 
     @property
     def is_before_snapshot(self) -> bool:
@@ -220,7 +227,7 @@ class Frame:
         except duckdb.Error as error:
             raise QueryError(f"query {name} failed: {error}") from error
 
-    def _prepare(self, deployment_no: int) -> None:
+    def _prepare(self, deployment_no: int, before: Frame | None) -> None:
         at_ns = (self.at_ms + 1) * NS_PER_MS - 1  # the whole millisecond belongs to the clock
         self._variables = {
             "deployment_no": deployment_no,
@@ -230,10 +237,12 @@ class Frame:
         }
         values = (f"set variable {name} = {int(value)}::bigint" for name, value in self._variables.items())
         self._connection.execute("; ".join(values))
-        is_any_hidden = self._keep("frame_hidden", "frame_hidden", sql.load_text("staging/frame_hidden"), {}) > 0
+        self._hides = self._keep("frame_hidden", "frame_hidden", sql.load_text("staging/frame_hidden"), {}) > 0
+        if before is not None and before._hides == self._hides:
+            return  # its views say the same: they read the variables and frame_hidden
         for table in REVISION_TABLES.values():
             text = sql.load_text(f"staging/{table.staging}")
-            if not is_any_hidden:  # looking for each document among none costs a third of a scan
+            if not self._hides:  # looking for each document among none costs a third of a scan
                 text = text.replace(_NOT_HIDDEN, "")
             self._connection.execute(f"create or replace temp view {table.staging} as {text}")
 

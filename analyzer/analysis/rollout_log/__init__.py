@@ -9,10 +9,8 @@ from __future__ import annotations
 from itertools import accumulate
 from pathlib import Path
 
-from analyzer.analysis.rollout_log.build import build
 from analyzer.analysis.rollout_log.fill import fill
 from analyzer.analysis.rollout_log.findings import log_findings
-from analyzer.analysis.rollout_log.scan import blocks
 from analyzer.analysis.rollout_log.types import (
     ChecklistItem,
     CheckpointCell,
@@ -81,6 +79,9 @@ def parse_log(source: bytes, *, where: str) -> RolloutLog:
     where    name of the file, for messages
     raises   SourceInvalid when the bytes are not UTF-8 text, naming the line, or far too many for a log
     """
+    from analyzer.analysis.rollout_log.build import build  # many patterns, which nobody without a log needs
+    from analyzer.analysis.rollout_log.scan import blocks
+
     if len(source) > LARGEST_LOG_BYTES:
         raise SourceInvalid(f"{where} has {len(source):,} bytes; a rollout log has at most {LARGEST_LOG_BYTES:,}")
     raw = source.splitlines(keepends=True)  # of bytes: only at LF, CR LF and CR
