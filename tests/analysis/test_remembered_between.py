@@ -25,7 +25,7 @@ def compared(folder: Path, seed: int, *, is_wild: bool) -> int:
         path = storing.put(folder, documents, at_ms=storing.NOW_MS + hour * HOUR_MS)
         with Store.read(path) as store:
             result = CollectResult(store.snapshot(), already_present=False)
-        remember(path, result, RULES, read_all=True)
+        remember(path, result, RULES)
     recalled = 0
     with Store.read(path) as store:
         for snapshot in store.snapshots():
