@@ -101,6 +101,8 @@ def forget(
             duck.close()
             with _held(path, told):
                 shutil.rmtree(connection.spill_folder(path), ignore_errors=True)
+                for older in _beside(path):  # before the store, which alone knows what is to be forgotten
+                    shutil.rmtree(older) if older.is_dir() else older.unlink()
                 made.replace(path)
                 copies.sync(path.parent)
                 clock.sleep_s(SETTLE_S)
@@ -110,8 +112,6 @@ def forget(
         ) from None
     finally:
         connection.close(duck, path)
-    for beside in _beside(path):
-        shutil.rmtree(beside) if beside.is_dir() else beside.unlink()
 
 
 def _find(duck: duckdb.DuckDBPyConnection, wanted: Wanted) -> Found:

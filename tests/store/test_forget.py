@@ -13,13 +13,13 @@ import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import duckdb
 import pytest
 from click.testing import CliRunner, Result
 
-from analyzer import cli
+from analyzer import cli, clock
 from analyzer.collect.live import LiveOptions, collect_live
 from analyzer.flows import purge as flow
 from analyzer.model import Mark
@@ -244,7 +244,7 @@ def test_what_is_not_there_or_not_said_is_told(made: World, copy: Path) -> None:
 CHILD = """
 import sys
 from click.testing import CliRunner
-from analyzer import cli
+from analyzer import cli, clock
 print("ready", flush=True)
 sys.argv = ["analyzer", *sys.argv[1:]]
 cli.main()
@@ -284,6 +284,23 @@ def test_killed_anywhere_the_store_is_the_old_one_or_the_new_and_the_command_fin
         assert files_with(copy.parent, TEST_CANARY) == set()
         assert not workshop_of(copy).exists()
     assert -signal.SIGKILL in ended
+
+
+def test_when_the_store_no_longer_knows_what_to_forget_no_copy_of_it_does_either(
+    made: World, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = copy.with_name(f"{copy.name}.before-schema-2")
+    older.write_bytes(copy.read_bytes())
+
+    def killed(_: float) -> NoReturn:  # between giving the new file its name and letting go of it
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(clock, "sleep_s", killed)
+    words = ("--task", made.ids["canary test"])
+    confirm = run(copy, "store", "forget", *words).stderr.partition("to confirm: ")[2].split()[0]
+    assert run(copy, "store", "forget", *words, "--confirm", confirm).exit_code == 130
+    assert made.ids["canary test"] not in documents(copy)[0]
+    assert not older.exists()
 
 
 @pytest.mark.external
