@@ -62,6 +62,7 @@ class Derived:
     params: Mapping[str, Any]
 
 
+@functools.cache
 def folder() -> Path:
     """Return the queries folder: inside the installed package, else beside it in a checkout."""
     installed = Path(str(files("analyzer"))) / "queries"
