@@ -16,9 +16,8 @@ class Beside(Generic[T]):
         self._call = call
         self._found: list[T] = []
         self._error: BaseException | None = None
-        self._is_over = (
-            threading.Event()
-        )  # a thread that somebody was interrupted at waiting for cannot be joined again
+        # An event: a thread that somebody was interrupted at waiting for cannot be joined again.
+        self._is_over = threading.Event()
         # A daemon: an interrupt is not held up by an answer that is still under way.
         threading.Thread(target=self._run, daemon=True).start()
 
