@@ -10,6 +10,7 @@ import json
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
+from unittest import mock
 
 import httpx
 
@@ -55,6 +56,14 @@ def client_of(data: bytes) -> Client:
     return client
 
 
+class OneByOne:
+    """A call whose outcome is there before the next is asked for: a conversation has an order."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        found = call()
+        self.result = lambda: found
+
+
 def conversation(*answers: Any, status: int = 200) -> bytes:
     return b"\n".join(b"%d %s" % (status, json.dumps(answer).encode()) for answer in answers)
 
@@ -83,6 +92,11 @@ def reading(way: str) -> Callable[[Client], None]:
 
 
 def introducing(client: Client) -> None:
+    with mock.patch.object(identity, "Beside", OneByOne):
+        _introducing(client)
+
+
+def _introducing(client: Client) -> None:
     who = identity.introduce(client)
     assert who.name is None or who.name.isascii()
     powers = identity.powers(client)
@@ -175,12 +189,12 @@ _asks: Sequence[tuple[str, Callable[[Client], None], Sequence[bytes], tuple[str,
         [
             b"\n".join(
                 [
-                    b"200 happy-animal-123",
                     b"200 1.2.3",
+                    b"200 happy-animal-123",
                     conversation(
                         {"success": True, "allowedOps": ["ViewData"], "isReadOnly": True},
-                        {"kind": "cloud", "deploymentType": "dev", "reference": "dev/x", "projectSlug": "p"},
                         of_function({"state": "running"}),
+                        {"kind": "cloud", "deploymentType": "dev", "reference": "dev/x", "projectSlug": "p"},
                     ),
                 ]
             )
