@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from benchmarks.context import SIZES, TAKEN_AGAIN_AT, Context, Row
 from benchmarks.measure import Cost, Figure, run
@@ -17,7 +20,7 @@ def rows(context: Context) -> list[Row]:
     if len(sizes) == 1:
         return []
     costs = {size: measured(context.at(size), is_largest=size == "10m") for size in sizes}
-    draw(costs, context.results / "growth.png")
+    draw(kept(costs, context.results / "growth.json"), context.results / "growth.png")
     smaller, larger = (costs[size] for size in sizes[-2:])
     found = []
     for step in larger:
@@ -52,12 +55,23 @@ def measured(context: Context, *, is_largest: bool) -> Mapping[str, Cost]:
     return found
 
 
+def kept(costs: Mapping[str, Mapping[str, Cost]], path: Path) -> dict[str, Mapping[str, Cost]]:
+    """Return costs together with those of the sizes that only an earlier run measured, and keep all of them."""
+    known: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    earlier = {size: {step: Cost(**cost) for step, cost in steps.items()} for size, steps in known.items()}
+    found = {size: (earlier | dict(costs))[size] for size in SIZES if size in earlier or size in costs}
+    told = {size: {step: asdict(cost) for step, cost in steps.items()} for size, steps in found.items()}
+    path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    return found
+
+
 def draw(costs: Mapping[str, Mapping[str, Cost]], path: Path) -> None:
     """Draw seconds and peak memory over messages, both axes logarithmic; a dotted line is linear growth."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib.figure import Figure as Drawing
+    from matplotlib.ticker import NullFormatter
 
     drawing = Drawing(figsize=(10, 4.6), layout="constrained")
     times, memory = drawing.subplots(1, 2)
@@ -70,6 +84,11 @@ def draw(costs: Mapping[str, Mapping[str, Cost]], path: Path) -> None:
     for axes, unit in ((times, "seconds"), (memory, "peak memory, MiB")):
         axes.set(xscale="log", yscale="log", xlabel="messages", ylabel=unit)
         axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", color="#e6e6e6")
+        axes.set_axisbelow(True)
+        axes.xaxis.set_major_formatter(lambda n, _: f"{n:,.0f}")
+        axes.yaxis.set_major_formatter(lambda n, _: f"{n:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
     times.legend(frameon=False)
     drawing.suptitle("How does cost grow?", x=0.01, ha="left", fontweight="bold")
     drawing.savefig(path, dpi=120, metadata={"Software": None})

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import growth
 from benchmarks.__main__ import main, rooms, table
 from benchmarks.context import Context
-from benchmarks.measure import Figure
+from benchmarks.measure import Cost, Figure
 
 FIELDS = {"id", "size", "value", "limit", "met", "floor", "command"}
 
@@ -45,3 +46,14 @@ def test_every_room_asks_the_same_question_of_both_sides(tmp_path: Path) -> None
     assert all(row.keys() >= FIELDS for row in found["rows"])
     assert len(found["rows"]) > len(rooms())
     assert str(tmp_path) not in json.dumps(found)
+
+
+def test_the_chart_of_growth_keeps_sizes_that_this_run_did_not_measure(tmp_path: Path) -> None:
+    path = tmp_path / "growth.json"
+    older, newer = (Cost(wall_s, 1.0, 2**20) for wall_s in (80.0, 90.0))
+    growth.kept({"1m": {"collect": older}, "10m": {"collect": older}}, path)
+    found = growth.kept({"100k": {"collect": newer}, "1m": {"collect": newer}}, path)
+    assert found == {"100k": {"collect": newer}, "1m": {"collect": newer}, "10m": {"collect": older}}
+    assert list(found) == ["100k", "1m", "10m"]
+    growth.draw(found, tmp_path / "growth.png")
+    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
