@@ -60,13 +60,18 @@ class TierCount:
     documents: int
 
 
-def find(frame: Frame, rules: RuleSet, internal: InternalLists = NO_LISTS, *, orphans: bool = False) -> None:
+def find(
+    frame: Frame, rules: RuleSet, internal: InternalLists = NO_LISTS, *, orphans: bool = False, whole: bool = True
+) -> None:
     """Make `artifact` and `internal_document` as `prepare` does, from what was remembered where that fits.
 
     The tables of evidence are not made. Where orphans were not asked for, `artifact` may hold them all the same, and
     rules of that tier in `rules`; the tiers of other documents are the same.
+
+    whole  False where only messages and traces are looked at: `artifact` may then hold documents of other tables
+           whose owner does not exist at the clock
     """
-    if not frame.recall(search_hash(frame, rules), orphans=orphans):
+    if not frame.recall(search_hash(frame, rules), orphans=orphans, whole=whole):
         prepare(frame, rules, internal, orphans=orphans)
     elif internal != NO_LISTS:
         step = following(frame, rules, internal)[-1]

@@ -116,7 +116,7 @@ def series(
             without += raw[stretch]
             continue
         frame = store.frame(snapshot, clocks.clocks[until_tick])
-        artifacts.find(frame, rules, internal, orphans=filter_name is FilterName.WIDE)
+        artifacts.find(frame, rules, internal, orphans=filter_name is FilterName.WIDE, whole=False)
         health.leave_out(frame, filter_name)
         ticks = {"from_tick": from_tick, "until_tick": until_tick}
         left_out = frame.rows("health/series_left_out", **span_params, **windows, **ticks)

@@ -147,15 +147,16 @@ class Frame:
         """Return the mark in force for each marked document of the deployment, by id."""
         return marks.in_force(marks.history(self._connection, self.snapshot.deployment.name))
 
-    def recall(self, rules_hash: str, *, orphans: bool) -> bool:
+    def recall(self, rules_hash: str, *, orphans: bool, whole: bool = True) -> bool:
         """Show as `artifact` what was remembered of the snapshot, with an empty `internal_document`.
 
         rules_hash  of the rules, edges and marks in force
         orphans     whether a search would look for orphans; where it would not, skip the tier `orphan`
+        whole       False where only messages and traces are looked at: of other tables more may be shown
         returns     False where a search may find something else: then nothing is shown
         """
         args = (self._connection, self._deployment_no, self.snapshot, rules_hash, self.at_ms)
-        self._recalled = remembered.rows_at(*args, orphans=orphans)
+        self._recalled = remembered.rows_at(*args, orphans=orphans, whole=whole)
         if self.recall_rule(None):
             self._show("artifact", "select component, table_name, id, tier, rules, reason, via from recalled")
             columns = "component varchar, table_name varchar, id varchar"

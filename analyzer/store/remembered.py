@@ -11,7 +11,7 @@ import duckdb
 
 from analyzer.model import Snapshot
 from analyzer.store.columns import REVISION_TABLES
-from analyzer.store.remembered_between import around, in_force
+from analyzer.store.remembered_between import around, in_force, matters
 
 # One document that a test left behind, with what health looks at: readers then need no join with the large tables.
 _FACTS = """
@@ -117,10 +117,12 @@ def rows_at(
     at_ms: int,
     *,
     orphans: bool,
+    whole: bool,
 ) -> str | None:
     """Return the SQL condition of what was remembered and is what a search of a snapshot at a clock would find.
 
     orphans  whether the search would look for orphans too; where it does not, they differ by their tier
+    whole    False where only messages and traces count: of other tables it may then tell more than a search would find
     returns  a condition on `remembered_artifact` as r; None where a search may find something else
     """
     row = connection.execute(
@@ -140,11 +142,12 @@ def rows_at(
     if orphans:  # what is an orphan depends on the clock
         return None
     if earlier_snapshots:
-        found = around(connection, number, snapshot, rules_hash, at_ms)
+        found = around(connection, number, snapshot, rules_hash, at_ms, whole=whole)
         return None if found is None else found.rows
     existing = f"{own} and coalesce(r.exists_ms <= {int(at_ms)}, true)"
     dangling = connection.execute(  # it exists at the clock, and what makes it an artifact does not
-        f"select count(*) from remembered_artifact as r where {existing} and r.via_exists_ms > {int(at_ms)}"
+        f"""select count(*) from remembered_artifact as r
+        where {existing} and r.via_exists_ms > {int(at_ms)} and {matters(whole=whole)}"""
     ).fetchone()
     return existing if dangling is not None and dangling[0] == 0 else None
 

@@ -23,6 +23,8 @@ _EDGES = {  # columns by which a document may belong to another, or be told by i
     "revision_other": ("task_id", "message_id", "user_id"),
 }
 _OF = "r.deployment_no = $number"
+_OWNED = "owned-by-artifact"  # the structural rule of that name
+_IS_JUDGED_OR_NAMED = "r.component = '' and r.table_name in ('users', 'tasks', 'chatMessages', 'workflowTraces')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Around:
     before_ns: int  # -1 where no snapshot is earlier
     next_ns: int
     frame_ns: int  # the snapshot whose frame it is; the next one or later
+    whole: bool  # False where only messages and traces count
 
     @property
     def new(self) -> str:
@@ -53,18 +56,36 @@ def in_force(number: int, as_of_ns: int) -> str:
     return f"r.deployment_no = {number} and r.from_ns <= {as_of_ns} and coalesce(r.until_ns > {as_of_ns}, true)"
 
 
+def matters(*, whole: bool) -> str:
+    """Return the SQL condition of the rows of `remembered_artifact` as r of which messages and traces may depend.
+
+    Nothing follows from a document of another table that is an artifact only because of its owner.
+
+    whole  True where all documents count
+    """
+    return "true" if whole else f"({_IS_JUDGED_OR_NAMED} or r.rules <> ['{_OWNED}'])"
+
+
 def around(
-    connection: duckdb.DuckDBPyConnection, number: int, snapshot: Snapshot, rules_hash: str, at_ms: int
+    connection: duckdb.DuckDBPyConnection,
+    number: int,
+    snapshot: Snapshot,
+    rules_hash: str,
+    at_ms: int,
+    *,
+    whole: bool = True,
 ) -> Around | None:
     """Return the snapshots around a clock before a snapshot; None where its artifacts must be searched for.
 
     Orphans are not told: whether a document is one depends on which tasks are there at the clock itself.
+
+    whole  False where only messages and traces count, see `matters`
     """
     moments = [as_of_ns for as_of_ns, _ in catalog.neighbours(connection, number) if as_of_ns <= snapshot.as_of_ns]
     at_ns = (at_ms + 1) * NS_PER_MS - 1
     before_ns = max((moment for moment in moments if moment <= at_ns), default=-1)
     next_ns = min(moment for moment in moments if moment > at_ns)
-    found = Around(number, at_ms, before_ns, next_ns, snapshot.as_of_ns)
+    found = Around(number, at_ms, before_ns, next_ns, snapshot.as_of_ns, whole)
     is_remembered = _are_remembered(connection, found, rules_hash)
     if is_remembered and not any(_count(connection, found, doubt) for doubt in (_RELATED, _UNSEEN, _GONE, _NAMED)):
         return found
@@ -96,7 +117,7 @@ def _count(connection: duckdb.DuckDBPyConnection, found: Around, doubt: str) -> 
         "next_ns": found.next_ns,
         "frame_ns": found.frame_ns,
     }
-    text = doubt.replace("{new}", found.new)
+    text = doubt.replace("{new}", found.new).replace("{matters}", matters(whole=found.whole))
     named = duckdb.extract_statements(text)[0].named_parameters
     row = connection.execute(text, {name: values[name] for name in named}).fetchone()
     assert row is not None
@@ -122,7 +143,8 @@ unlike as (
     having count(*) filter (where c.has_ended) <> count(*) filter (where not c.has_ended)
 )
 select (select count(*) from unlike)
-    + (select count(*) from remembered_artifact as r where {{new}} and r.via_exists_ms > $at_ms)"""
+    + (select count(*) from remembered_artifact as r where {{new}} and r.via_exists_ms > $at_ms
+        and {{matters}})"""
 
 # Documents that exist at the clock, or did before the earlier snapshot, and were first seen too late for that.
 _UNSEEN = "select sum(n)::bigint from ({})".format(

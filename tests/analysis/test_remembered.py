@@ -98,6 +98,33 @@ def test_artifacts_from_what_is_remembered_are_those_of_a_search(tmp_path: Path)
             assert artifacts.list_artifacts(recalled) == expected
 
 
+def test_what_belongs_to_a_message_not_yet_there_makes_only_readers_of_all_tables_search(tmp_path: Path) -> None:
+    def made(item: dict[str, Any], minutes_ago: int) -> dict[str, Any]:
+        return {**item, "_creationTime": float(NOW_MS - minutes_ago * 60_000)}
+
+    early = storing.document("streamingMetrics", 1, messageId=storing.make_id("chatMessages", 2))
+    found = {
+        "users": [made(helper_user(2), 90)],
+        "tasks": [made(helper_task(3, 2), 80)],
+        "chatMessages": [made(message(1, 3), 70), made(message(2, 3), 10)],
+        "streamingMetrics": [made(early, 60)],
+    }
+    path = storing.put(tmp_path, found, at_ms=NOW_MS)
+    with Store.read(path) as store:
+        result = CollectResult(store.snapshot(), already_present=False)
+    remember(path, result, RULES)
+    with Store.read(path) as store:
+        frame = store.frame(store.snapshot(), NOW_MS - HOUR_MS // 2)
+        known = artifacts.search_hash(frame, RULES)
+        assert not frame.recall(known, orphans=False)
+        artifacts.prepare(frame, RULES)
+        searched = artifacts.list_artifacts(frame)
+        assert frame.recall(known, orphans=False, whole=False)
+        recalled = artifacts.list_artifacts(frame)
+    assert [a for a in recalled if a not in searched] == [a for a in recalled if a.table == "streamingMetrics"]
+    assert {a.id for a in recalled if a.table == "chatMessages"} == {storing.make_id("chatMessages", 1)}
+
+
 def test_a_mark_or_another_rule_makes_readers_search_again(tmp_path: Path) -> None:
     path = store_of(tmp_path, 1, 1)
     with Store.write(path) as store:

@@ -36,6 +36,8 @@ def compared(folder: Path, seed: int, *, is_wild: bool) -> int:
                 if frame.recall(artifacts.search_hash(frame, RULES), orphans=False):
                     assert _found(frame) == searched, (seed, snapshot.id, at_ms)
                     recalled += snapshot.id > 1
+                if frame.recall(artifacts.search_hash(frame, RULES), orphans=False, whole=False):
+                    assert _found(frame)[1:] == searched[1:], (seed, snapshot.id, at_ms)
     return recalled
 
 
