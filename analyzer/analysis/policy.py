@@ -188,6 +188,18 @@ def judge(counts: Counts, policy: Policy, unknown: Sequence[Unknown] = ()) -> Ju
     return Judgement(Status.UNKNOWN if reasons else status, rules, reasons)
 
 
+def status_of(counts: Counts, policy: Policy) -> Status:
+    """Return the status of `judge` alone, for those who ask at every one of many clocks."""
+    if not judged_documents(counts, policy):
+        return Status.UNKNOWN
+    is_kept = all(_is_kept(rule, METRICS[rule.id].value(counts)) for rule in policy.rules)
+    return Status.HEALTHY if is_kept else Status.DEGRADED
+
+
+def _is_kept(rule: Rule, value: float | None) -> bool:
+    return value is None or _COMPARE[rule.operator](value, rule.limit)
+
+
 def judged_documents(counts: Counts, policy: Policy) -> int:
     """Return how many documents there are to judge: in the window, and stuck ones where a rule limits them."""
     limited = {rule.id for rule in policy.rules}
@@ -199,9 +211,8 @@ def judged_documents(counts: Counts, policy: Policy) -> int:
 def _apply(rule: Rule, counts: Counts) -> RuleResult:
     metric = METRICS[rule.id]
     value = metric.value(counts)
-    ok, slack, met = True, None, None
+    ok, slack, met = _is_kept(rule, value), None, None
     if value is not None:
-        ok = _COMPARE[rule.operator](value, rule.limit)
         slack = rule.limit - value if rule.operator in ("<", "<=") else value - rule.limit
         if rule.target is not None and rule.target_operator is not None:
             met = _COMPARE[rule.target_operator](value, rule.target)

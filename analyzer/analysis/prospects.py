@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from analyzer.analysis.metrics import Counts
-from analyzer.analysis.policy import RESPONSE_PERCENT, Policy, judge, percentile
+from analyzer.analysis.policy import RESPONSE_PERCENT, Policy, judge, percentile, status_of
 from analyzer.analysis.recovery import Classes, fewest
 from analyzer.analysis.timeline import History, Key, Moved, Tally, Timeline
 from analyzer.model import Status
@@ -21,15 +21,17 @@ KINDS = tuple(Classes.__dataclass_fields__)
 def counts_of(tally: Tally) -> Counts:
     """Return the counts that a policy's rules look at; finer ones stay 0."""
     n = tally.documents
+    m_completed, m_failed, m_streaming = n[MESSAGES, "completed"], n[MESSAGES, "failed"], n[MESSAGES, "streaming"]
+    t_completed, t_failed, t_in_progress = n[TRACES, "completed"], n[TRACES, "failed"], n[TRACES, "in_progress"]
     return Counts(
-        message_total=sum(n[MESSAGES, kind] for kind in ("completed", "failed", "streaming", "other")),
-        message_completed=n[MESSAGES, "completed"],
-        message_failed=n[MESSAGES, "failed"],
-        message_streaming=n[MESSAGES, "streaming"],
-        workflow_total=sum(n[TRACES, kind] for kind in ("completed", "failed", "in_progress", "other")),
-        workflow_completed=n[TRACES, "completed"],
-        workflow_failed=n[TRACES, "failed"],
-        workflow_in_progress=n[TRACES, "in_progress"],
+        message_total=m_completed + m_failed + m_streaming + n[MESSAGES, "other"],
+        message_completed=m_completed,
+        message_failed=m_failed,
+        message_streaming=m_streaming,
+        workflow_total=t_completed + t_failed + t_in_progress + n[TRACES, "other"],
+        workflow_completed=t_completed,
+        workflow_failed=t_failed,
+        workflow_in_progress=t_in_progress,
         stuck_messages=n[MESSAGES, "stuck"],
         stuck_workflows=n[TRACES, "stuck"],
         response_count=len(tally.durations_ms),
@@ -47,7 +49,7 @@ def clears_at_ms(timeline: Timeline, policy: Policy, *, until_ms: int | None = N
     for moment, tally in timeline.forward():
         if until_ms is not None and moment > until_ms:
             return None
-        if judge(counts_of(tally), policy).status is Status.HEALTHY:
+        if status_of(counts_of(tally), policy) is Status.HEALTHY:
             return moment
     return None
 
@@ -55,7 +57,7 @@ def clears_at_ms(timeline: Timeline, policy: Policy, *, until_ms: int | None = N
 def empties_at_ms(timeline: Timeline, policy: Policy) -> int | None:
     """Return the first later clock at which nothing is left to judge; None if something always is."""
     for moment, tally in timeline.forward():
-        if judge(counts_of(tally), policy).status is Status.UNKNOWN:
+        if status_of(counts_of(tally), policy) is Status.UNKNOWN:
             return moment
     return None
 
@@ -69,7 +71,7 @@ def since_ms(history: History, policy: Policy, *, few_moves: int = FEW_MOVES) ->
     few_moves  so many are walked over in any case
     """
     tally = history.now.now().documents
-    status = judge(counts_of(Tally(tally)), policy).status
+    status = status_of(counts_of(Tally(tally)), policy)
     by_block = history.by_block()
     first: int | None = None
     block, stride = 0, 1
@@ -84,7 +86,7 @@ def since_ms(history: History, policy: Policy, *, few_moves: int = FEW_MOVES) ->
             stride *= 2  # where one block is in doubt, so are its neighbours
             for moment, before in history.backward(block, end):
                 first = moment
-                if judge(counts_of(before), policy).status is not status:
+                if status_of(counts_of(before), policy) is not status:
                     return first
         elif moved:
             first = min(m.oldest_ms for m in moved)
@@ -105,7 +107,7 @@ def _is_surely(status: Status, tally: Mapping[Key, int], moved: Sequence[Moved],
     for m in moved:
         least[m.table, m.kind] = max(0, least[m.table, m.kind] - m.begun)
         most[m.table, m.kind] += m.ceased
-    if judge(counts_of(Tally(least)), policy).status is Status.UNKNOWN:
+    if status_of(counts_of(Tally(least)), policy) is Status.UNKNOWN:
         return False
     return any(
         all(
@@ -162,7 +164,7 @@ def removals(
         for kind in KINDS:
             taken += sorted((c for c in own if c.kind == kind), key=_order)[: getattr(removed, kind)]
         left = _without(left, table, removed, durations_ms)
-    return tuple(taken) if judge(left, policy).status is Status.HEALTHY else None
+    return tuple(taken) if status_of(left, policy) is Status.HEALTHY else None
 
 
 def completions(counts: Counts, policy: Policy, candidates: Sequence[Candidate]) -> int | None:

@@ -27,7 +27,9 @@ with judged as not materialized (
         null::varchar as error_type,
         m.llm_model as model,
         null::varchar as workflow_type,
+        m.creation_time_ms,
         m.created_at_ms,
+        m.status = 'streaming' as is_in_flight,
         m.judged_at_ms,
     from stg_messages as m
     where m.status is distinct from 'complete'
@@ -44,14 +46,17 @@ with judged as not materialized (
         t.error_type,
         t.model,
         t.workflow_type,
+        t.creation_time_ms,
         t.created_at_ms,
+        t.status = 'STARTED' as is_in_flight,
         t.judged_at_ms,
     from stg_traces as t
     where t.status is distinct from 'COMPLETED'
 ),
 
 -- The few that matter first: only they are looked up elsewhere. Asked for by createdAt itself where a document has one,
--- so that a scan can skip what lies outside the window.
+-- by the creation time itself where it has none, and by the status itself where it is stuck, so that a scan can skip the
+-- others: to read the references of one costs as much as those of a whole segment.
 bad as materialized (
     select
         j.table_name,
@@ -79,7 +84,7 @@ bad as materialized (
         j.workflow_type,
         j.judged_at_ms,
     from judged as j
-    where j.created_at_ms is null and j.judged_at_ms >= getvariable('at_ms') - $window_ms
+    where j.created_at_ms is null and j.creation_time_ms >= getvariable('at_ms') - $window_ms
     union all
     select
         j.table_name,
@@ -93,7 +98,7 @@ bad as materialized (
         j.workflow_type,
         j.judged_at_ms,
     from judged as j
-    where j.is_stuck and not coalesce(j.judged_at_ms >= getvariable('at_ms') - $window_ms, false)
+    where j.is_in_flight and j.is_stuck and not coalesce(j.judged_at_ms >= getvariable('at_ms') - $window_ms, false)
 ),
 
 error_of_message as (
