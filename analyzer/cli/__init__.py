@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import io
 import os
@@ -48,6 +49,7 @@ SUMMARIES: Mapping[str, str] = {
     "doctor": "Check a live deployment, its key, and what would be missing.",
     "demo": "Replay a rollout and explain its degraded check.",
 }
+NEW_OBJECTS = 50_000  # after which Python looks for cycles: health makes 700 of them sixty times, and keeps them
 
 
 class AnalyzerGroup(click.Group):
@@ -84,6 +86,7 @@ class AnalyzerGroup(click.Group):
         """
         if args is None:  # a process of its own: what it writes holds a deployment's data, and is its user's alone
             os.umask(0o077)
+            gc.set_threshold(NEW_OBJECTS)
         words = list(sys.argv[1:] if args is None else args)
         is_debugging = "--debug" in words  # wherever it stands: people add it to the end of what failed
         words = [word for word in words if word != "--debug"]

@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
 from analyzer.errors import StoreError, UsageError
-from analyzer.model import (
-    Answer,
-    CollectResult,
-    Deployment,
-    Mark,
-    Snapshot,
-    TableCoverage,
-    TableRef,
-    TextFingerprint,
-)
-from analyzer.store import catalog, connection, journal, marks, promoting, remembered, snapshotting, staged, stretches
+from analyzer.model import Answer, Deployment, Mark, Snapshot, TableCoverage, TableRef
+from analyzer.store import catalog, connection, journal, marks, remembered
 from analyzer.store.frame import Frame
-from analyzer.store.incoming import Collection, IncomingTable, Moment
-from analyzer.store.promoting import CountsDisagreeError
-from analyzer.store.staged import Batch, Keeping, StagedTable
-from analyzer.store.stretches import Base, BaseOutdatedError
 
 if TYPE_CHECKING:  # what a reader of health does not need is imported where it is asked for
+    from analyzer.model import CollectResult, TextFingerprint
+    from analyzer.store.incoming import Collection, IncomingTable, Moment
     from analyzer.store.looks import Observed, Span
     from analyzer.store.observed import Observations
+    from analyzer.store.promoting import CountsDisagreeError
     from analyzer.store.receipts import Receipts
     from analyzer.store.rollouts import Rollouts
+    from analyzer.store.staged import Batch, StagedTable
+    from analyzer.store.stretches import Base, BaseOutdatedError
 
 __all__ = [
     "Base",
@@ -44,6 +37,23 @@ __all__ = [
     "StagedTable",
     "Store",
 ]
+
+_OF_WRITERS = {  # where these names are defined: only who writes asks for them
+    "Base": "stretches",
+    "BaseOutdatedError": "stretches",
+    "Batch": "staged",
+    "Collection": "incoming",
+    "CountsDisagreeError": "promoting",
+    "IncomingTable": "incoming",
+    "StagedTable": "staged",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what a store is written with when it is asked for."""
+    if name not in _OF_WRITERS:
+        raise AttributeError(f"module 'analyzer.store' has no attribute {name!r}")
+    return getattr(import_module(f"analyzer.store.{_OF_WRITERS[name]}"), name)
 
 
 class Store:
@@ -173,8 +183,10 @@ class Store:
 
     def base(self, deployment: str, as_of_ns: int | None) -> Base:
         """Return what an export of a time can be compared with before it is read; None: of the newest time."""
+        from analyzer.store import stretches
+
         number = catalog.deployment_no(self._duck, deployment)
-        return Base() if number is None else stretches.read(self._duck, number, as_of_ns)
+        return stretches.Base() if number is None else stretches.read(self._duck, number, as_of_ns)
 
     def ingest(self, collection: Collection) -> CollectResult:
         """Add one complete collection in one transaction.
@@ -183,6 +195,8 @@ class Store:
         raises   SourceInvalid for a duplicate `_id`, BaseOutdatedError when it was compared with what is not there;
                  the store is then as it was
         """
+        from analyzer.model import CollectResult
+
         try:
             return CollectResult(self._ingest(collection), already_present=False)
         except _AlreadyPresentError as present:
@@ -190,11 +204,13 @@ class Store:
             return CollectResult(next(s for s in known if s.id == present.snapshot_no), already_present=True)
 
     def _ingest(self, collection: Collection) -> Snapshot:
+        from analyzer.store import snapshotting, stretches
+
         with self._transaction():
             moment, twin_no = snapshotting.moment_of(self._duck, collection)
             before = stretches.predecessor(self._duck, moment.deployment_no, moment.as_of_ns)
             if collection.base not in (None, before):
-                raise BaseOutdatedError
+                raise stretches.BaseOutdatedError
             coverage, statuses = snapshotting.load(self._duck, moment, collection)
             if twin_no is not None and not any(c.added or c.changed or c.removed for c in coverage):
                 raise _AlreadyPresentError(twin_no)
@@ -204,6 +220,8 @@ class Store:
 
     def sync_cursor(self, deployment: str) -> str | None:
         """Return the cursor from which a live read goes on; None where it starts from the beginning."""
+        from analyzer.store import staged
+
         number = catalog.deployment_no(self._duck, deployment)
         return None if number is None else staged.cursor(self._duck, number)
 
@@ -217,9 +235,13 @@ class Store:
         keep_text: bool = False,
     ) -> None:
         """Keep some pages of a live read together with the cursor behind them, in one transaction."""
+        from analyzer.store import staged
+
         with self._transaction():
             number = catalog.record_deployment(self._duck, deployment)
-            staged.keep(self._duck, number, batch, kept_at_ms=kept_at_ms, keeping=Keeping(fingerprints, keep_text))
+            staged.keep(
+                self._duck, number, batch, kept_at_ms=kept_at_ms, keeping=staged.Keeping(fingerprints, keep_text)
+            )
 
     def promote(
         self,
@@ -239,9 +261,12 @@ class Store:
         returns      the snapshot, and what cannot be told of the time since the one before
         raises       CountsDisagreeError; the store is then as it was
         """
+        from analyzer.model import CollectResult
+        from analyzer.store import promoting, snapshotting, staged
+
         with self._transaction():
             moment, _ = snapshotting.moment_of(self._duck, collection)
-            keeping = Keeping(collection.fingerprints, collection.keep_text)
+            keeping = staged.Keeping(collection.fingerprints, collection.keep_text)
             coverage, drift = promoting.promote(self._duck, moment, tables, expected, last=last, keeping=keeping)
             coverage += snapshotting.drop_missing(self._duck, moment, {c.table for c in coverage})
             gaps = self._lost(moment, coverage, interrupted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import orjson
@@ -15,10 +15,12 @@ from analyzer.model import (
     DriftCount,
     Flag,
     Snapshot,
-    SourceInfo,
     TableCoverage,
     TableRef,
 )
+
+if TYPE_CHECKING:
+    from analyzer.model import SourceInfo
 
 
 def deployment_no(connection: duckdb.DuckDBPyConnection, name: str) -> int | None:

@@ -10,15 +10,16 @@ import duckdb
 
 from analyzer import sql
 from analyzer.errors import QueryError
-from analyzer.exported import ExportedTable, Manifest
 from analyzer.model import Mark, Snapshot, Table, Tier
-from analyzer.predicate import Leaf, Predicate
-from analyzer.store import marks, predicates, remembered, tables
+from analyzer.store import marks, remembered, tables
 from analyzer.store.columns import REVISION_TABLES
 from analyzer.store.connection import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from analyzer.exported import ExportedTable, Manifest
+    from analyzer.predicate import Leaf, Predicate
 
 NS_PER_MS = 1_000_000
 _NOT_HIDDEN = "\n    and r.revision_no not in (select h.revision_no from frame_hidden as h)"  # in each view of staging/
@@ -127,6 +128,8 @@ class Frame:
         source    temporary table to read instead of the documents in force
         returns   how many documents
         """
+        from analyzer.store import predicates
+
         selection = predicates.select_matches(table, where, evidence=evidence, source=source)
         return self._keep(target, f"a rule on {table}", selection.sql, selection.params)
 
@@ -137,6 +140,8 @@ class Frame:
 
         Reduced text is found as {"$text": {"length": characters, "sha256": hex}}. None when there is no such document.
         """
+        from analyzer.store import predicates
+
         selection = predicates.select_leaves(table, parts, document_id, evidence=evidence)
         row = self._connection.execute(selection.sql, selection.params).fetchone()
         if row is None:
@@ -209,7 +214,7 @@ class Frame:
         derived  what fills the tables that follow from `rule_evidence`
         raises   StoreError when the folder is there and not empty, or cannot be written
         """
-
+        from analyzer.exported import Manifest
         from analyzer.store.export import write_parquet
 
         def described(tables: Mapping[str, ExportedTable]) -> Manifest:
