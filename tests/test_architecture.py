@@ -150,3 +150,11 @@ def test_help_of_a_command_loads_that_command_and_nothing_heavy(name: str) -> No
     loaded = loaded_by(name, "--help")
     assert cli.COMMANDS[name].split(":")[0] in loaded
     assert not loaded & set(HEAVY)
+
+
+def test_who_reads_a_store_loads_nothing_of_what_it_is_written_with(tmp_path: Path) -> None:
+    loaded = loaded_by("health", "--db", str(tmp_path / "none.duckdb"))
+    assert "analyzer.store" in loaded
+    rooms = {"incoming", "ingest", "promoting", "snapshotting", "staged", "stretches"}
+    assert not loaded & {f"analyzer.store.{room}" for room in rooms}
+    assert not loaded & {"analyzer.model.sources", "analyzer.model.results"}

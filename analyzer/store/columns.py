@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from analyzer.model import TableRef, TableShape
+from analyzer.model import TableRef
+
+if TYPE_CHECKING:
+    from analyzer.model import TableShape
 
 ColumnType = Literal["double", "varchar", "boolean"]
 
@@ -138,6 +141,8 @@ KNOWN = tuple(TableRef("", name) for name in REVISION_TABLES if name != OTHER)
 
 def shape(component: str, table: str) -> TableShape:
     """Return what a source must know of a table's columns to split its documents."""
+    from analyzer.model import TableShape
+
     where = revision_table(component, table)
     return TableShape(
         fields={CREATION_TIME.field: CREATION_TIME.type} | {c.field: c.type for c in where.columns},

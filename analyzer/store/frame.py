@@ -10,7 +10,7 @@ import duckdb
 
 from analyzer import sql
 from analyzer.errors import QueryError
-from analyzer.model import Mark, Snapshot, Table, Tier
+from analyzer.model import Mark, Snapshot, Tier
 from analyzer.store import marks, remembered, tables
 from analyzer.store.columns import REVISION_TABLES
 from analyzer.store.connection import SCHEMA_VERSION
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.exported import ExportedTable, Manifest
+    from analyzer.model import Table
     from analyzer.predicate import Leaf, Predicate
 
 NS_PER_MS = 1_000_000
@@ -98,6 +99,8 @@ class Frame:
         try:
             if parquet is not None:
                 tables.write_parquet(self._connection, parquet, text, {})
+                from analyzer.model import Table
+
                 return Table((), [])
             return tables.interruptible(self._connection, lambda: tables.fetch(self._connection.execute(text)))
         except duckdb.Error as error:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from analyzer.errors import QueryError, StoreError
-from analyzer.model import Table
 from analyzer.units import visible
+
+if TYPE_CHECKING:
+    from analyzer.model import Table
 
 MAX_MESSAGE = 300  # characters of DuckDB's explanation that are shown
 
 
 def fetch(result: duckdb.DuckDBPyConnection) -> Table:
     """Return all that a statement gave."""
+    from analyzer.model import Table
+
     return Table(tuple(column[0] for column in result.description or ()), result.fetchall())
 
 

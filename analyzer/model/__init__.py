@@ -8,9 +8,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:  # each class takes Python longer to make than a command should wait for what it does not use
+    from analyzer.model.results import CollectResult as CollectResult
+    from analyzer.model.results import Table as Table
+    from analyzer.model.sources import Gap as Gap
+    from analyzer.model.sources import SourceInfo as SourceInfo
+    from analyzer.model.sources import Stretch as Stretch
+    from analyzer.model.sources import TableShape as TableShape
 
 ROOT = ""  # path of the root component
+
+_ROOMS = {  # of what few commands use
+    "CollectResult": "results",
+    "Gap": "sources",
+    "SourceInfo": "sources",
+    "Stretch": "sources",
+    "Table": "results",
+    "TableShape": "sources",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load the room of a word when it is asked for."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'analyzer.model' has no attribute {name!r}")
+    return getattr(import_module(f"analyzer.model.{_ROOMS[name]}"), name)
 
 
 class DeploymentType(StrEnum):
@@ -92,56 +117,12 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceInfo:
-    """What a source says of itself before any document is read."""
-
-    kind: SourceKind
-    label: str  # file or folder name without its path, or the deployment's URL origin
-    deployment: Deployment
-    source_time_ns: int | None  # None: take the newest creation time, a lower bound
-    time_basis: TimeBasis
-    flags: tuple[Flag, ...] = ()
-    answers: tuple[Answer, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class TableRef:
     """One table of one component."""
 
     component: str  # "" is the root
     name: str
     number: int | None = None  # table number, encoded in every id; None when the source does not list it
-
-
-@dataclass(frozen=True, slots=True)
-class TableShape:
-    """Which fields of a table have typed columns, decided by collect and passed to the source."""
-
-    fields: Mapping[str, Literal["double", "varchar", "boolean"]]  # document field -> column type
-    typed: bool  # False: everything but ids and references goes to leftovers
-    text_field: str | None = None  # reduced while loading, e.g. "content"; never part of leftovers
-    required: frozenset[str] = frozenset()  # fields whose absence is drift
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Some documents of an exported table, one behind the other, and all that collecting must know of them."""
-
-    digest: str  # hex SHA-256 over their lines and over what decides how they are kept
-    first_id: str
-    last_id: str
-    documents: int
-    newest_creation_ms: float | None
-    drift: tuple[tuple[str, str, str, int], ...]  # field, kind, found, documents
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """The ids between two others, both left out."""
-
-    after: str  # "" from the first on
-    before: str | None  # None: to the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,26 +197,9 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class CollectResult:
-    """What one collect did to the store."""
-
-    snapshot: Snapshot
-    already_present: bool  # the same documents at the same time were in the store; nothing was added
-    findings: tuple[str, ...] = field(default=())
-
-
-@dataclass(frozen=True, slots=True)
 class Finding:
     """Something a person should know that is not a cause of the status."""
 
     id: str  # stable, e.g. "reported-differs"
     text: str  # one sentence
     details: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of a query with the names of their columns, in the query's own order."""
-
-    columns: tuple[str, ...]
-    rows: list[tuple[Any, ...]]
