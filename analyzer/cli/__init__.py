@@ -49,6 +49,7 @@ SUMMARIES: Mapping[str, str] = {
     "doctor": "Check a live deployment, its key, and what would be missing.",
     "demo": "Replay a rollout and explain its degraded check.",
 }
+IS_OWN_PROCESS = "analyzer.is_own_process"  # key of click's meta: whether the process ends with the command
 NEW_OBJECTS = 50_000  # after which Python looks for cycles: health makes 700 of them sixty times, and keeps them
 
 
@@ -99,6 +100,7 @@ class AnalyzerGroup(click.Group):
         try:
             self._main_shell_completion(extra, name)
             with self.make_context(name, words, **extra) as ctx:
+                ctx.meta[IS_OWN_PROCESS] = args is None
                 code = self.invoke(ctx)
             sys.stdout.flush()
         except click.exceptions.Exit as done:

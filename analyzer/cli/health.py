@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analyzer import clock
+from analyzer import cli, clock
 from analyzer.cli import options, output
 from analyzer.config import Settings
 from analyzer.errors import EXIT_BAD, EXIT_NO_DATA, EXIT_OK, EXIT_UNKNOWN, UsageError
@@ -78,7 +78,8 @@ def health(settings: Settings, *, judge: str, chart: Path | None, fmt: str, **as
     from analyzer.store import Store
 
     policy = policies.find(settings.health.policy, settings.policies, window_ms=request.window_ms)
-    with Store.read(settings.store, wait_s=settings.wait_s) as store:
+    is_last = request.every_ms is None and click.get_current_context().meta[cli.IS_OWN_PROCESS]  # it says a few lines
+    with Store.read(settings.store, wait_s=settings.wait_s, is_last=is_last) as store:
         if request.every_ms is not None:
             series = _series(store, settings, request, policy)
         else:

@@ -63,17 +63,20 @@ class Store:
         self.path = path
         self._duck = duck
         self._is_writing = False
+        self._is_last = False  # of what this process does
         self._known: dict[str | None, tuple[Snapshot, ...]] | None = None  # by deployment; None where they may change
         self.newest_frame: Frame | None = None  # the one whose tables the connection holds
 
     @classmethod
-    def read(cls, path: Path, *, wait_s: float = 10.0) -> Self:
+    def read(cls, path: Path, *, wait_s: float = 10.0, is_last: bool = False) -> Self:
         """Open an existing store read-only, waiting up to wait_s for a writer.
 
+        is_last  this process ends as soon as the store is read, and need not free what it holds before
         raises  StoreError: missing, in use (names the process), no store, or from a newer version
         """
         store = cls(path, connection.open_for_reading(path, wait_s))
         store._known = {}  # nobody writes while this is open
+        store._is_last = is_last
         return store
 
     @classmethod
@@ -88,7 +91,7 @@ class Store:
         return self
 
     def __exit__(self, _: object = None, error: BaseException | None = None, __: object = None) -> None:
-        connection.close(self._duck, self.path)
+        (connection.leave_open if self._is_last else connection.close)(self._duck, self.path)
         if isinstance(error, duckdb.Error) and (refused := connection.no_room(self.path, error)):
             raise refused from None
 

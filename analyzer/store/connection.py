@@ -32,6 +32,7 @@ class _Memory:
 
 
 _memory = _Memory()
+_left_open: list[duckdb.DuckDBPyConnection] = []  # until this process ends
 
 
 def limit_memory(limit_bytes: int) -> None:
@@ -182,6 +183,18 @@ def _holder(message: str) -> str:
 def spill_folder(path: Path) -> Path:
     """Return where an open store keeps for a while what does not fit into memory."""
     return path.with_name(f"{path.name}.tmp")
+
+
+def leave_open(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Close a store that was read by letting this process end soon, where nothing was spilled: that frees it faster."""
+    try:
+        spill_folder(path).rmdir()
+    except FileNotFoundError:
+        pass
+    except OSError:  # something was spilled, which only closing removes; or somebody else uses it
+        close(connection, path)
+        return
+    _left_open.append(connection)
 
 
 def close(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
