@@ -19,6 +19,7 @@ from analyzer.analysis.policy import STUCK_MS, Policy, RuleResult, Unknown
 from analyzer.analysis.sensitivity import Sensitivity, sensitivity
 from analyzer.analysis.timeline import History, Moved, Span, Timeline
 from analyzer.model import Deployment, FilterName, Finding, Snapshot, Status, Tier
+from analyzer.pauses import no_cycles_sought
 from analyzer.stats import Interval, wilson_interval
 from analyzer.store import Frame
 
@@ -102,6 +103,7 @@ class Explanation:
     report: health.HealthReport
 
 
+@no_cycles_sought()  # a hundred thousand rows are kept, and walked over
 def explain(
     frame: Frame,
     report: health.HealthReport,

@@ -18,6 +18,7 @@ from analyzer.analysis.policy import RESPONSE_PERCENT, STUCK_MS, Policy
 from analyzer.analysis.reported import SYSTEM_HEALTH, claimed, timestamp_ms
 from analyzer.errors import UsageError
 from analyzer.model import FilterName, Snapshot
+from analyzer.pauses import no_cycles_sought
 from analyzer.rules import InternalLists, RuleSet
 from analyzer.store import Frame, Store
 from analyzer.units import count as counted
@@ -90,6 +91,7 @@ def grid(since_ms: int, until_ms: int, step_ms: int) -> Grid:
     return Grid(since_ms, step_ms, ticks)
 
 
+@no_cycles_sought()
 def series(
     store: Store,
     snapshot: Snapshot,

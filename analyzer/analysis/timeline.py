@@ -6,6 +6,7 @@ Between those moments nothing changes, so walking over them visits every status 
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -53,11 +54,20 @@ class Timeline:
         self.at_ms = at_ms
 
     def now(self) -> Tally:
-        """Return what counts at the clock."""
+        """Return what counts at the clock, to be changed at will."""
+        counted = self._now
+        return Tally(counted.documents.copy(), counted.durations_ms.copy())
+
+    @functools.cached_property
+    def _now(self) -> Tally:
         tally = Tally()
+        durations_ms = []
         for span in self._spans:
             if span.from_ms <= self.at_ms and (span.to_ms is None or self.at_ms < span.to_ms):
-                tally.add(span, 1)
+                tally.documents[span.table, span.kind] += span.count
+                if span.duration_ms is not None:
+                    durations_ms += [span.duration_ms] * span.count
+        tally.durations_ms = sorted(durations_ms)
         return tally
 
     def forward(self) -> Iterator[tuple[int, Tally]]:
