@@ -92,16 +92,8 @@ def collect(
         return EXIT_OK
     result = _recorded(settings, chosen, how, keep, only_print) if source is None else _file(source, settings, how)
     if result is not None:
-        _remember(settings, result)
         _show(result, fmt)
     return EXIT_OK
-
-
-def _remember(settings: Settings, result: CollectResult) -> None:
-    from analyzer import rules
-    from analyzer.flows.remembering import remember
-
-    remember(settings.store, result, rules.load_all(settings.rule_files), wait_s=settings.wait_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +228,7 @@ def _selection(prod: bool, deployment: str | None, preview_name: str | None, env
 def _file(path: Path, settings: Settings, how: _Keeping) -> CollectResult:
     from analyzer import collect as collecting
     from analyzer import rules, sources
+    from analyzer.flows.remembering import remember
 
     opened = sources.open_source(
         path,
@@ -244,15 +237,17 @@ def _file(path: Path, settings: Settings, how: _Keeping) -> CollectResult:
         flag_names=settings.flags,
         functions=settings.functions,
     )
+    known = rules.load_all(settings.rule_files)
     with contextlib.closing(opened):
         return collecting.collect(
             opened,
             settings.store,
             label=how.label,
             keep_text=how.keep_text,
-            fingerprints=rules.fingerprints(rules.load_all(settings.rule_files)),
+            fingerprints=rules.fingerprints(known),
             progress=_progress if output.is_terminal(sys.stderr) else None,
             wait_s=settings.wait_s,
+            then=functools.partial(remember, rules=known),
         )
 
 

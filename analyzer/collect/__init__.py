@@ -20,6 +20,7 @@ from analyzer.store import Base, BaseOutdatedError, Collection, IncomingTable, S
 from analyzer.store.columns import KNOWN, shape
 
 Progress = Callable[[str, int, int], None]  # table, documents so far, tables still to read
+Then = Callable[[Store, CollectResult], None]
 NS_PER_MS = 1_000_000
 
 
@@ -32,6 +33,7 @@ def collect(
     fingerprints: Sequence[TextFingerprint] = (),
     progress: Progress | None = None,
     wait_s: float = 10.0,
+    then: Then | None = None,
 ) -> CollectResult:
     """Add one complete collection of a source to a store.
 
@@ -42,10 +44,11 @@ def collect(
 
     label         what people call the snapshot; default: the source's own label
     fingerprints  patterns that rules look for in text, judged on arrival
+    then          what else to do with the snapshot, kept already, while the store is open
     raises        SourceInvalid for bad input; StoreError when the store is in use
     """
     started_ms = clock.now_ms()
-    keeping = _Keeping(label, keep_text, fingerprints)
+    keeping = _Keeping(label, keep_text, fingerprints, then)
     base = _base(source, store_path, wait_s)
     try:
         return _collect(source, store_path, keeping, base, started_ms=started_ms, progress=progress, wait_s=wait_s)
@@ -55,11 +58,12 @@ def collect(
 
 @dataclass(frozen=True, slots=True)
 class _Keeping:
-    """What to keep, and under which name."""
+    """What to keep, under which name, and what comes of it."""
 
     label: str | None
     keep_text: bool
     fingerprints: Sequence[TextFingerprint]
+    then: Then | None
 
 
 def _base(source: Source, store_path: Path, wait_s: float) -> Base:
@@ -83,13 +87,13 @@ def _collect(
     progress: Progress | None,
     wait_s: float,
 ) -> CollectResult:
-    with spool.folder() as folder:
+    with spool.folder() as folder, spool.Removing() as removing:
         with no_cycles_sought():
             screened = _screen_all(source, folder, keeping, base, progress)
         as_of_ns, basis = _source_time(source.info, screened, started_ms)
         info = replace(source.info, time_basis=basis)
         with Store.write(store_path, wait_s=wait_s) as store:
-            return store.ingest(
+            result = store.ingest(
                 Collection(
                     info=info,
                     tables=[_incoming(s, source, base) for s in screened],
@@ -101,9 +105,13 @@ def _collect(
                     tables_are_complete=source.lists_all_tables,
                     fingerprints=keeping.fingerprints,
                     keep_text=keeping.keep_text,
+                    loaded=removing.remove,
                     base=base.snapshot_no,
                 )
             )
+            if keeping.then is not None:
+                keeping.then(store, result)
+            return result
 
 
 def _incoming(screened: Screened, source: Source, base: Base) -> IncomingTable:

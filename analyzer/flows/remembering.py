@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from analyzer.analysis import artifacts
 from analyzer.model import CollectResult, Snapshot
 from analyzer.rules import RuleSet
@@ -13,14 +11,10 @@ FEW_DOCUMENTS = 200_000  # a search of so many takes a tenth of a second
 LARGE_SHARE = 0.1  # of the documents; a collect that changed so many takes far longer than the search
 
 
-def remember(path: Path, result: CollectResult, rules: RuleSet, *, wait_s: float = 10.0) -> None:
-    """Remember the artifacts of a new snapshot.
-
-    raises  StoreError when the store is in use; the snapshot is in it all the same
-    """
+def remember(store: Store, result: CollectResult, rules: RuleSet) -> None:
+    """Remember the artifacts of a new snapshot in the store that is open for it."""
     if not result.already_present:
-        with Store.write(path, wait_s=wait_s) as store:
-            _remember(store, result.snapshot, rules)
+        _remember(store, result.snapshot, rules)
 
 
 def remember_live(store: Store, result: CollectResult, rules: RuleSet) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +67,7 @@ class Collection:
     tables_are_complete: bool = True  # whether a table missing from `tables` is gone from the deployment
     fingerprints: Sequence[TextFingerprint] = ()
     keep_text: bool = False
+    loaded: Callable[[Sequence[Path]], None] | None = None  # told of spools that are not read again
     base: int | None = None  # snapshot that the source was compared with; None: every document is in the spools
 
 

@@ -33,6 +33,8 @@ def load(
     for incoming in collection.tables:
         later = catalog.next_covering(duck, moment.deployment_no, moment.as_of_ns, incoming.table)
         covered, unknown = load_table(duck, incoming, moment, collection, next_snapshot=later)
+        if collection.loaded is not None:
+            collection.loaded(incoming.spools)
         coverage.append(covered)
         statuses += unknown
     if collection.tables_are_complete:

@@ -11,10 +11,12 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 from analyzer import clock
+from analyzer.convex.beside import Beside
 
 PREFIX = "analyzer-spool-"
 LOCK = ".in-use"
@@ -32,6 +34,32 @@ def folder() -> Iterator[Path]:
             yield Path(name)
         finally:
             os.close(descriptor)
+
+
+class Removing:
+    """Removes spools as soon as they are loaded, beside whoever goes on. Use as a context manager.
+
+    To let go of a large file takes longer than a small command, and a store that commits waits for the disk.
+    """
+
+    def __init__(self) -> None:
+        self._under_way: list[Beside[None]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for removal in self._under_way:
+            removal.wait()  # what could not be removed goes with its folder, or that says why not
+
+    def remove(self, paths: Sequence[Path]) -> None:
+        """Begin to remove files that nobody reads any more."""
+        self._under_way.append(Beside(lambda: _unlink(paths)))
+
+
+def _unlink(paths: Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def sweep() -> int:

@@ -18,7 +18,7 @@ from analyzer.convex.exported import recipe_of, screen_export
 from analyzer.convex.stretches import OutOfOrderError
 from analyzer.convex.values import dumps
 from analyzer.errors import SourceInvalid
-from analyzer.model import Gap, Stretch, TableRef
+from analyzer.model import CollectResult, Gap, Stretch, TableRef
 from analyzer.sources import open_source
 from analyzer.store import Store
 from analyzer.store.columns import shape
@@ -65,7 +65,15 @@ CHANGES: dict[str, Callable[[Documents], Documents]] = {
 }
 
 
-def add(store: Path, found: Documents, hours: int, *, blind: bool = False, keep_text: bool = False) -> None:
+def add(
+    store: Path,
+    found: Documents,
+    hours: int,
+    *,
+    blind: bool = False,
+    keep_text: bool = False,
+    then: Callable[[Store, CollectResult], None] | None = None,
+) -> None:
     """Collect an export; blind to the one before it, as a store without stretches is."""
     if blind and store.exists():
         with duckdb.connect(str(store)) as duck:
@@ -76,7 +84,7 @@ def add(store: Path, found: Documents, hours: int, *, blind: bool = False, keep_
     path = zip_of(store.parent / f"{store.stem}{hours}.zip", entries)
     source = open_source(path, deployment="d", taken_at_ns=AT_NS + hours * 3_600 * 10**9, flag_names=())
     try:
-        collect(source, store, label="same", keep_text=keep_text)
+        collect(source, store, label="same", keep_text=keep_text, then=then)
     finally:
         source.close()
 

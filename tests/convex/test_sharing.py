@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,8 @@ from analyzer.convex.documents import Screened
 from analyzer.convex.sharing import Helper, Work
 from analyzer.convex.values import dumps
 from analyzer.errors import SourceError, SourceInvalid
-from analyzer.model import TableRef
+from analyzer.model import CollectResult, TableRef
+from analyzer.store import Store
 from analyzer.store.columns import shape
 from tests.collect.test_export_again import TABLES, add, documents, held, known_of
 
@@ -192,6 +194,27 @@ def test_a_store_is_the_same_whoever_looked_and_so_are_the_numbers_of_its_revisi
         found[-1].append(held(store))  # what follows another snapshot is numbered as DuckDB joins it
     assert found[0] == found[1] == found[2] == found[3]
     assert not list(spools.iterdir())
+
+
+def test_texts_are_gone_once_they_are_loaded_and_what_follows_may_fail(
+    tmp_path: Path, spools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = choosing(monkeypatch, bool)
+
+    def fail(store: Store, result: CollectResult) -> None:
+        assert store.snapshot().id == result.snapshot.id
+        deadline_s = time.monotonic() + 20
+        while left := [path.name for path in spools.rglob("*.jsonl") if path.name != "stretches.jsonl"]:
+            assert time.monotonic() < deadline_s, left  # they are removed beside this
+            time.sleep(0.01)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        add(tmp_path / "s.duckdb", documents(3000), 0, then=fail)
+    assert made[0].taken
+    assert not list(spools.iterdir())
+    with Store.read(tmp_path / "s.duckdb") as store:
+        assert len(store.snapshots()) == 1
 
 
 @pytest.mark.parametrize("name", CHOICES)
