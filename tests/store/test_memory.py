@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from analyzer.errors import UsageError
@@ -40,3 +41,24 @@ def test_what_does_not_fit_waits_in_a_private_folder_that_is_gone_afterwards(
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert any(folder.iterdir())
     assert not folder.exists()
+
+
+def test_a_reader_whose_process_ends_is_left_open_only_where_nothing_was_spilled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "s.duckdb"
+    left: list[object] = []
+    monkeypatch.setattr(connection, "_left_open", left)
+    with Store.write(path):
+        pass
+    folder = connection.spill_folder(path)
+    with Store.read(path, is_last=True) as quick:
+        assert folder.exists()
+    assert not folder.exists()
+    assert left == [quick._duck]
+    quick._duck.close()
+    with Store.read(path, is_last=True) as spilled:
+        (folder / "spilled").write_bytes(b"")  # as DuckDB does, or somebody else who reads the same store
+    assert left == [quick._duck]
+    with pytest.raises(duckdb.ConnectionException):
+        spilled._duck.execute("select 1")
