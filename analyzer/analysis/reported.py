@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from analyzer.analysis import app_functions, health
 from analyzer.analysis.metrics import Counts
 from analyzer.analysis.policy import DEPLOYED
 from analyzer.analysis.rounding import plain
-from analyzer.model import Finding, Snapshot
+from analyzer.model import Answer, Finding, Snapshot
 from analyzer.store import Store
 from analyzer.units import age
 
@@ -46,13 +46,14 @@ def reported(
     system_health, alerts  paths of the functions
     returns                None where neither answer was recorded. Opens frames of its own: call it before another one
     """
-    recorded = {answer.function for answer in store.answers(snapshot)}
+    answers = store.answers(snapshot)
+    recorded = {answer.function for answer in answers}
     compute = {system_health: app_functions.system_health, alerts: app_functions.alerts}
     claims: dict[str, Mapping[str, Any]] = {}
     findings: list[Finding] = []
     counted: dict[int, Counts] = {}
     for path, answer in compute.items():
-        claim = claimed(store, snapshot, path)
+        claim = _claim(answers, path)
         at_ms = None if claim is None else timestamp_ms(claim)
         if claim is not None and at_ms is not None:
             claims[path] = claim
@@ -70,7 +71,11 @@ def reported(
 
 def claimed(store: Store, snapshot: Snapshot, function: str) -> Mapping[str, Any] | None:
     """Return the recorded answer of one function where it is an object, whole numbers without a fraction."""
-    value = next((answer.value for answer in store.answers(snapshot) if answer.function == function), None)
+    return _claim(store.answers(snapshot), function)
+
+
+def _claim(answers: Sequence[Answer], function: str) -> Mapping[str, Any] | None:
+    value = next((answer.value for answer in answers if answer.function == function), None)
     return plain(value) if isinstance(value, dict) else None
 
 
