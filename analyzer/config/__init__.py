@@ -15,7 +15,6 @@ from pathlib import Path
 from analyzer.analysis import policy as policies
 from analyzer.config.file import read_nearest
 from analyzer.config.settings import DEFAULT_FLAGS, DeploymentSettings, HealthSettings, Settings, TestLists
-from analyzer.convex import dotenv
 from analyzer.errors import ConfigError
 from analyzer.model import FilterName
 
@@ -94,6 +93,8 @@ def for_programs() -> Mapping[str, str]:
 
 def secrets() -> tuple[str, ...]:
     """Return the values of all credentials in the environment and .env files, longest first, to keep them unseen."""
+    from analyzer.convex import dotenv
+
     places: list[Mapping[str, str]] = [os.environ]
     for path in map(Path, DOTENV_FILES):
         with contextlib.suppress(OSError):  # what cannot be read was not read before, either
