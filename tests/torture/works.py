@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np  # so that every hand has it already
-
 from analyzer.collect.live import LiveOptions, collect_live
-from analyzer.convex import keys
+from analyzer.convex import exported, keys, lines
 from analyzer.convex.connection import connect
 from analyzer.convex.target import Target
 from analyzer.flows import forgetting
@@ -26,7 +24,10 @@ from analyzer.store.repairing import repair
 from tests.purge.leftovers import QUICK, World
 from tests.support import collected
 
-READY = (np, recording, archive)  # what is imported late is imported once, before the hands are made
+READY = (recording, archive)  # what is imported late is imported once, before the hands are made
+# Small exports are shared with a second process, too, as large ones are.
+exported.SHARED_FROM_BYTES = exported.SHARED_SOON_BYTES = 0
+lines.BLOCK_BYTES = 2_000
 Held = Mapping[str, Mapping[str, str | None]]  # by label of the snapshot, by id: status, or the further fields
 
 
