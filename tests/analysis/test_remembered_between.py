@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,24 @@ from analyzer.model import CollectResult, FilterName
 from analyzer.store import Frame, Store
 from tests import storing
 from tests.analysis.histories import HOUR_MS, Deployment
+from tests.analysis.leftovers import helper_task, message, task, user
 
 RULES = rules.load_all()
 TICK = {"step_ms": 1, "from_tick": 0, "until_tick": 0, "window_ms": HOUR_MS, "stuck_ms": 300_000}
 
 
+def remembered(folder: Path, snapshots: Sequence[storing.Documents]) -> Path:
+    """Put snapshots an hour apart into a store, which remembers the artifacts of each."""
+    for hour, documents in enumerate(snapshots):
+        path = storing.put(folder, documents, at_ms=storing.NOW_MS + hour * HOUR_MS)
+        with Store.write(path) as store:
+            remember(store, CollectResult(store.snapshot(), already_present=False), RULES)
+    return path
+
+
 def compared(folder: Path, seed: int, *, is_wild: bool) -> int:
     """Compare recalling with searching at many clocks; returns how many before a later snapshot were recalled."""
-    for hour, documents in enumerate(Deployment(seed, is_wild=is_wild).snapshots(3)):
-        path = storing.put(folder, documents, at_ms=storing.NOW_MS + hour * HOUR_MS)
-        with Store.read(path) as store:
-            result = CollectResult(store.snapshot(), already_present=False)
-        remember(path, result, RULES)
+    path = remembered(folder, Deployment(seed, is_wild=is_wild).snapshots(3))
     recalled = 0
     with Store.read(path) as store:
         for snapshot in store.snapshots():
@@ -64,3 +71,21 @@ def test_a_wild_deployment_is_searched_where_snapshots_do_not_tell(tmp_path: Pat
 @pytest.mark.parametrize("seed", range(10, 30))
 def test_between_snapshots_of_many_deployments_nothing_else_is_recalled_than_found(tmp_path: Path, seed: int) -> None:
     compared(tmp_path, seed, is_wild=seed % 2 == 0)
+
+
+def test_what_named_a_new_artifact_only_until_it_was_changed_is_searched_for(tmp_path: Path) -> None:
+    later_ms = float(storing.NOW_MS + HOUR_MS // 4)
+    old = {"_creationTime": float(storing.NOW_MS - HOUR_MS), "createdAt": float(storing.NOW_MS - HOUR_MS)}
+    own, test = task(1, 1), {**helper_task(2, 1), "_creationTime": later_ms, "createdAt": later_ms}
+    users = [user(1)]
+    histories: list[storing.Documents] = [
+        {"users": users, "tasks": [{**own, **old}], "chatMessages": [{**message(3, 2), **old}]},
+        {"users": users, "tasks": [{**own, **old}, test], "chatMessages": [{**message(3, 1), **old}]},
+    ]
+    path = remembered(tmp_path, histories)
+    with Store.read(path) as store:
+        frame = store.frame(store.snapshot(), storing.NOW_MS + HOUR_MS // 2)
+        artifacts.prepare(frame, RULES)
+        found = {a.id for a in artifacts.list_artifacts(frame, artifacts.TIERS[:-1])}
+        assert found == {storing.make_id("tasks", 2), storing.make_id("chatMessages", 3)}
+        assert not frame.recall(artifacts.search_hash(frame, RULES), orphans=False)
