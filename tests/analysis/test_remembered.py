@@ -56,9 +56,8 @@ def store_of(folder: Path, seed: int, snapshots: int) -> Path:
     chance = random.Random(seed)
     for hour in range(snapshots):
         path = storing.put(folder, documents(chance), at_ms=NOW_MS + hour * HOUR_MS)
-        with Store.read(path) as store:
-            result = CollectResult(store.snapshot(), already_present=False)
-        remember(path, result, RULES)
+        with Store.write(path) as store:
+            remember(store, CollectResult(store.snapshot(), already_present=False), RULES)
     return path
 
 
@@ -110,9 +109,8 @@ def test_what_belongs_to_a_message_not_yet_there_makes_only_readers_of_all_table
         "streamingMetrics": [made(early, 60)],
     }
     path = storing.put(tmp_path, found, at_ms=NOW_MS)
-    with Store.read(path) as store:
-        result = CollectResult(store.snapshot(), already_present=False)
-    remember(path, result, RULES)
+    with Store.write(path) as store:
+        remember(store, CollectResult(store.snapshot(), already_present=False), RULES)
     with Store.read(path) as store:
         frame = store.frame(store.snapshot(), NOW_MS - HOUR_MS // 2)
         known = artifacts.search_hash(frame, RULES)
@@ -140,9 +138,9 @@ def test_a_mark_or_another_rule_makes_readers_search_again(tmp_path: Path) -> No
 def test_a_snapshot_slipped_in_between_voids_what_later_ones_remembered(tmp_path: Path) -> None:
     path = store_of(tmp_path, 2, 1)
     storing.put(tmp_path, documents(random.Random(3)), at_ms=NOW_MS - HOUR_MS)
-    with Store.read(path) as store:
+    with Store.write(path) as store:
         earlier, later = store.snapshots()
-    remember(path, CollectResult(earlier, already_present=False), RULES)
+        remember(store, CollectResult(earlier, already_present=False), RULES)
     with Store.read(path) as store:
         frame = store.frame(later)
         assert not frame.recall(artifacts.search_hash(frame, RULES), orphans=True)
