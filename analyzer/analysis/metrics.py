@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: it is made at each of many clocks, and would take three times as long
 class Counts:
     """What health is computed from: documents, unless a field says otherwise."""
 

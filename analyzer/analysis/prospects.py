@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from analyzer.analysis.metrics import Counts
 from analyzer.analysis.policy import RESPONSE_PERCENT, Policy, judge, percentile, status_of
@@ -16,24 +17,26 @@ MESSAGES, TRACES = "chatMessages", "workflowTraces"
 TABLES = (MESSAGES, TRACES)
 FEW_MOVES = 20_000  # so many are walked over in less than a second
 KINDS = tuple(Classes.__dataclass_fields__)
+# Of a tally, all at once: it is asked at each of many clocks.
+_OF_MESSAGES = itemgetter(*((MESSAGES, kind) for kind in ("completed", "failed", "streaming", "other", "stuck")))
+_OF_TRACES = itemgetter(*((TRACES, kind) for kind in ("completed", "failed", "in_progress", "other", "stuck")))
 
 
 def counts_of(tally: Tally) -> Counts:
     """Return the counts that a policy's rules look at; finer ones stay 0."""
-    n = tally.documents
-    m_completed, m_failed, m_streaming = n[MESSAGES, "completed"], n[MESSAGES, "failed"], n[MESSAGES, "streaming"]
-    t_completed, t_failed, t_in_progress = n[TRACES, "completed"], n[TRACES, "failed"], n[TRACES, "in_progress"]
+    m_completed, m_failed, m_streaming, m_other, m_stuck = _OF_MESSAGES(tally.documents)
+    t_completed, t_failed, t_in_progress, t_other, t_stuck = _OF_TRACES(tally.documents)
     return Counts(
-        message_total=m_completed + m_failed + m_streaming + n[MESSAGES, "other"],
+        message_total=m_completed + m_failed + m_streaming + m_other,
         message_completed=m_completed,
         message_failed=m_failed,
         message_streaming=m_streaming,
-        workflow_total=t_completed + t_failed + t_in_progress + n[TRACES, "other"],
+        workflow_total=t_completed + t_failed + t_in_progress + t_other,
         workflow_completed=t_completed,
         workflow_failed=t_failed,
         workflow_in_progress=t_in_progress,
-        stuck_messages=n[MESSAGES, "stuck"],
-        stuck_workflows=n[TRACES, "stuck"],
+        stuck_messages=m_stuck,
+        stuck_workflows=t_stuck,
         response_count=len(tally.durations_ms),
         response_p95_ms=percentile(tally.durations_ms, RESPONSE_PERCENT),
     )

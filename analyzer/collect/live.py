@@ -15,7 +15,7 @@ from analyzer import clock
 from analyzer.collect import absent
 from analyzer.collect.gathering import CHUNK_DOCUMENTS, SLICE_DOCUMENTS, Chunk, Spool
 from analyzer.collect.observing import Look, look, with_variables
-from analyzer.convex.beside import Beside
+from analyzer.convex.beside import Beside, Hand
 from analyzer.errors import CursorExpired, SourceUnreachable
 from analyzer.model import CollectResult, TextFingerprint
 from analyzer.pauses import no_cycles_sought, quick_turns
@@ -160,7 +160,7 @@ class _Reading:
         self._run = run
         self._limit = run.options.batch_documents
         self._chunk = Chunk()
-        self._pouring: Beside[None] | None = None
+        self._hand = Hand()
         self.spool = self._new_spool()
 
     def __enter__(self) -> _Reading:
@@ -168,8 +168,7 @@ class _Reading:
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         try:
-            if self._pouring is not None:
-                self._pouring.wait()
+            self._hand.end()
             if isinstance(error, SourceUnreachable | KeyboardInterrupt) and self.spool.can_be_kept:
                 self._run.keep(self.spool.batch())
         finally:
@@ -206,8 +205,7 @@ class _Reading:
             self._keep()
         chunk, self._chunk = self._chunk, Chunk()
         spool = self.spool
-        self._pouring = Beside(lambda: spool.add(chunk))  # where no interrupt breaks it off: half of it cannot be kept
-        self._pouring.result()
+        self._hand.do(lambda: spool.add(chunk))  # where no interrupt breaks it off: half of it cannot be kept
 
     def _keep(self) -> None:
         self._run.keep(self.spool.batch())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -39,3 +40,40 @@ class Beside(Generic[T]):
             self._error = error
         finally:
             self._is_over.set()
+
+
+class Hand:
+    """One thread that does one thing after the other, each to its end: an interrupt breaks off only who waits for it.
+
+    A thread for each would not do: interrupted while it starts one, nobody knows whether it runs.
+    """
+
+    def __init__(self) -> None:
+        self._asked: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._done: SimpleQueue[tuple[Any, BaseException | None] | None] = SimpleQueue()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def do(self, call: Callable[[], T]) -> T:
+        """Return what the call returned, or raise what it raised."""
+        self._asked.put(call)
+        outcome = self._done.get()
+        assert outcome is not None
+        found: T
+        found, error = outcome
+        if error is not None:
+            raise error
+        return found
+
+    def end(self) -> None:
+        """Wait until everything is done that was asked for, whatever came of it."""
+        self._asked.put(None)
+        while self._done.get() is not None:
+            pass
+
+    def _run(self) -> None:
+        while (call := self._asked.get()) is not None:
+            try:
+                self._done.put((call(), None))
+            except BaseException as error:  # raised again by `do`
+                self._done.put((None, error))
+        self._done.put(None)
