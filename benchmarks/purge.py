@@ -5,6 +5,7 @@ Both are whole processes, and each round of each has a fresh stand-in deployment
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import socket
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from analyzer.cli import NEW_OBJECTS
 from analyzer.convex import dotenv, keys
 from analyzer.convex.connection import connect
 from analyzer.convex.target import Target
@@ -48,6 +50,7 @@ def rows(context: Context) -> list[Row]:
     """Return the deletion alone, and the whole command; nothing at the sizes where nobody would judge it."""
     if context.size not in DOCUMENTS:
         return []
+    gc.set_threshold(NEW_OBJECTS)  # as every command does; both sides of the deletion run in this process
     documents, port = DOCUMENTS[context.size], _free_port()
     plan = _plan(context, documents, port)
     return [_deletion(context, documents, port, plan), _command(context, documents, port, plan)]
