@@ -121,7 +121,7 @@ class _Shared:
         if is_shared and self._helper is not None:
             if not self.more_spools:
                 self._begin(self._helper)
-            if self._helper.give(first_line, block):
+            if self.more_spools and self._helper.give(first_line, block):
                 self._waiting.append(None)
                 return
         try:
@@ -132,8 +132,10 @@ class _Shared:
     def _begin(self, helper: Helper) -> None:
         order = self._job.order
         numbered = replace(order, table=replace(order.table, number=self._job.checking.number))
-        helper.begin(Work(numbered, self._recipe, tuple(self._register.digests), self._spool))
-        self.more_spools = (self._spool,)
+        if helper.begin(Work(numbered, self._recipe, tuple(self._register.digests), self._spool)):
+            self.more_spools = (self._spool,)
+        else:
+            self._helper = None
 
     def _put_together(self, *, wait: bool) -> None:
         """Put together what is known of the next blocks, or of all."""

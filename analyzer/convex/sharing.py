@@ -55,7 +55,7 @@ class Helper:
         """Take a private folder for the window."""
         self._path = folder / "window"
         self._process: subprocess.Popen[bytes] | None = None
-        self._said = selectors.DefaultSelector()
+        self._said = selectors.PollSelector()  # of all selectors the one that takes no descriptor
         self._window: mmap.mmap | None = None
         self._free: deque[int] = deque(range(SLOTS))
         self._given: deque[int] = deque()
@@ -78,8 +78,7 @@ class Helper:
 
     def __exit__(self, *_: object) -> None:
         self._said.close()
-        if self._window is not None:
-            self._window.close()
+        self._close_window()
         if self._process is not None:
             self._process.kill()  # whatever it still does, nobody waits for it
             assert self._process.stdin is not None
@@ -89,10 +88,14 @@ class Helper:
             self._process.stdout.close()
             self._process.wait()
 
-    def begin(self, work: Work) -> None:
-        """Start on a table."""
+    def begin(self, work: Work) -> bool:
+        """Start on a table; returns whether there is a second process to do it: the system may have no room for one."""
         if self._process is None:
-            self._start()
+            try:
+                self._start()
+            except OSError:
+                self._close_window()
+                return False
         shape = work.order.shape
         self._say(
             {
@@ -108,6 +111,7 @@ class Helper:
                 "spool": str(work.spool),
             }
         )
+        return True
 
     def give(self, first_line: int, block: bytes) -> bool:
         """Give it a block to look at; returns whether it takes it."""
@@ -146,6 +150,12 @@ class Helper:
         answer = orjson.loads(self._answers.popleft())
         if "refused" in answer:
             raise OSError(*answer["refused"])
+
+    def _close_window(self) -> None:
+        if self._window is not None:
+            self._window.close()
+        self._window = None
+        self._path.unlink(missing_ok=True)
 
     def _start(self) -> None:
         with create(self._path) as file:

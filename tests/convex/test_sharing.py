@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -146,7 +147,7 @@ def test_a_stream_that_breaks_is_refused_behind_what_stands_before_it(tmp_path: 
             folder = Path(tempfile.mkdtemp(dir=tmp_path))
             form = shape("", "chatMessages")
             exported.screen_export(Broken(raw), TABLE, form, where="x", spool_dir=folder, helper=helper)
-        (tmp_path / "window").unlink()
+        assert not (tmp_path / "window").exists()
 
 
 @pytest.fixture
@@ -325,3 +326,23 @@ def test_it_is_started_for_no_small_table_and_a_block_too_large_for_the_window_s
         helper.begin(Work(Order(TABLE, form, "x"), b"", (), tmp_path / "more.jsonl"))
         assert not helper.give(1, bytes(sharing.SLOT_BYTES + 1))
         assert oct((tmp_path / "window").stat().st_mode)[-3:] == "600"
+
+
+def test_where_no_second_process_can_be_started_this_one_does_it_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    raw = raw_of(documents(400))
+    alone = screened(tmp_path / "alone", raw, None)
+    monkeypatch.setattr(subprocess, "Popen", refused)
+    folder = tmp_path / "refused"
+    folder.mkdir()
+    with Helper(folder) as helper:
+        found = exported.screen_export(
+            io.BytesIO(raw), TABLE, shape("", "chatMessages"), where="x", spool_dir=folder, recipe=b"r", helper=helper
+        )
+    assert found.more_spools == () and found.documents == alone.documents
+    assert found.spool.read_bytes() == alone.spool.read_bytes()
+    assert not (folder / "window").exists()
