@@ -50,10 +50,15 @@ def rows(context: Context) -> list[Row]:
     """Return the deletion alone, and the whole command; nothing at the sizes where nobody would judge it."""
     if context.size not in DOCUMENTS:
         return []
-    gc.set_threshold(NEW_OBJECTS)  # as every command does; both sides of the deletion run in this process
     documents, port = DOCUMENTS[context.size], _free_port()
     plan = _plan(context, documents, port)
-    return [_deletion(context, documents, port, plan), _command(context, documents, port, plan)]
+    before = gc.get_threshold()
+    gc.set_threshold(NEW_OBJECTS)  # as every command does: both sides of the deletion run in this process
+    try:
+        deletion = _deletion(context, documents, port, plan)
+    finally:
+        gc.set_threshold(*before)
+    return [deletion, _command(context, documents, port, plan)]
 
 
 def _deletion(context: Context, documents: int, port: int, path: Path) -> Row:

@@ -9,11 +9,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 import pytest
@@ -26,8 +25,9 @@ from analyzer.convex.sharing import Helper, Work
 from analyzer.convex.values import dumps
 from analyzer.errors import SourceError, SourceInvalid
 from analyzer.model import CollectResult, TableRef
-from analyzer.store import Store
+from analyzer.store import Store, spool
 from analyzer.store.columns import shape
+from analyzer.store.spool import Removing
 from tests.collect.test_export_again import TABLES, add, documents, held, known_of
 
 ROOT = Path(__file__).parents[2]
@@ -201,14 +201,22 @@ def test_texts_are_gone_once_they_are_loaded_and_what_follows_may_fail(
     tmp_path: Path, spools: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = choosing(monkeypatch, bool)
+    removals: list[Watched] = []
+
+    class Watched(Removing):
+        def __enter__(self) -> Self:
+            removals.append(self)
+            return super().__enter__()
 
     def fail(store: Store, result: CollectResult) -> None:
         assert store.snapshot().id == result.snapshot.id
-        deadline_s = time.monotonic() + 20
-        while left := [path.name for path in spools.rglob("*.jsonl") if path.name != "stretches.jsonl"]:
-            assert time.monotonic() < deadline_s, left  # they are removed beside this
-            time.sleep(0.01)
+        for removal in removals[0]._under_way:  # beside this
+            removal.wait()
+        left = [path.name for path in spools.rglob("*.jsonl") if path.name != "stretches.jsonl"]
+        assert left == []
         raise ZeroDivisionError
+
+    monkeypatch.setattr(spool, "Removing", Watched)
 
     with pytest.raises(ZeroDivisionError):
         add(tmp_path / "s.duckdb", documents(3000), 0, then=fail)
@@ -265,7 +273,7 @@ def test_an_interrupt_ends_it_too(tmp_path: Path, spools: Path, monkeypatch: pyt
 
 
 PARENT = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from analyzer.convex.checking import Order
 from analyzer.convex.sharing import Helper, Work
@@ -277,7 +285,7 @@ with Helper(folder) as helper:
     helper.give(1, b"{}\\n" * 1000)
     helper.found(wait=True)
     print("begun", flush=True)
-    time.sleep(60)
+    signal.pause()
 """
 
 

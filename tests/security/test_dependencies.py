@@ -13,7 +13,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("run", "dev", "tools", "spark")
-TOOLS = ROOT / ".venv-tools"
 
 
 def entries(name: str) -> dict[str, list[str]]:
@@ -48,8 +47,9 @@ def test_every_dependency_of_the_project_is_in_its_lock(extra: str, lock: str) -
     assert names <= locked
 
 
-@pytest.mark.external
-@pytest.mark.skipif(not (TOOLS / ".locked").exists(), reason="`make sbom` sets up what it needs")
+@pytest.mark.external("make")
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # the first time it sets up an environment of its own
 def test_the_bill_of_materials_is_the_lock_and_the_same_each_time() -> None:
     made = ROOT / "dist" / "sbom.cdx.json"
     digests = set()

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from analyzer.sources import open_source
 from analyzer.store import Store
 from tests.convex.exports import export, message, unpacked
 
+NOBODY = 65_534  # a user without rights
 NAME = "snapshot_happy-animal-123_1765889880000000000.zip"
 TABLES = {":chatMessages": [message(1), message(2)], ":users": [], "agent:users": []}
 
@@ -96,12 +100,28 @@ def test_a_folder_or_file_that_is_no_source_is_refused(tmp_path: Path) -> None:
         info(tmp_path / "x.jsonl")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
-def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
-    path = export(tmp_path / NAME, TABLES)
-    path.chmod(0)
-    with pytest.raises(SourceError, match="Permission denied"):
-        info(path)
+@contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Leave the superuser for a while, who may read everything."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_file_that_may_not_be_read_is_refused() -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folder is closed to others
+        Path(name).chmod(0o755)
+        path = export(Path(name) / NAME, TABLES)
+        with ordinary_user():
+            assert info(path).deployment.name == "happy-animal-123"
+        path.chmod(0)
+        with ordinary_user(), pytest.raises(SourceError, match="Permission denied"):
+            info(path)
 
 
 def test_a_bad_source_leaves_no_store_behind(tmp_path: Path) -> None:
