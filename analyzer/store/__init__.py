@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
-from analyzer.errors import StoreError, UsageError
-from analyzer.model import Answer, Deployment, Mark, Snapshot, TableCoverage, TableRef
+from analyzer.model import Answer, Deployment, Mark, Snapshot, TableRef
 from analyzer.store import catalog, connection, journal, marks, remembered
 from analyzer.store.frame import Frame
 
 if TYPE_CHECKING:  # what a reader of health does not need is imported where it is asked for
     from analyzer.model import CollectResult, TextFingerprint
-    from analyzer.store.incoming import Collection, IncomingTable, Moment
+    from analyzer.store.incoming import Collection, IncomingTable
     from analyzer.store.looks import Observed, Span
     from analyzer.store.observed import Observations
     from analyzer.store.promoting import CountsDisagreeError
@@ -108,28 +107,7 @@ class Store:
 
         raises  UsageError when several deployments or labels fit; StoreError when none does
         """
-        found = self.snapshots(deployment)
-        if not found:
-            raise StoreError(
-                f"{self.path} holds no snapshot" + (f" of {deployment}" if deployment else ""),
-                hint="collect one with `analyzer collect EXPORT`",
-            )
-        names = sorted({snapshot.deployment.name for snapshot in found})
-        if len(names) > 1:
-            raise UsageError(
-                f"{self.path} holds {len(names)} deployments",
-                hint=f"choose one with --deployment: {', '.join(names)}",
-            )
-        if selector is None:
-            return found[-1]
-        fitting = [s for s in found if str(s.id) == str(selector)] or [s for s in found if s.label == selector]
-        if len(fitting) != 1:
-            known = ", ".join(f"{s.id} ({s.label})" for s in found[-8:])
-            raise UsageError(
-                f"{len(fitting)} snapshots are called {selector!r}",
-                hint=f"`analyzer snapshots` lists them: {known}",
-            )
-        return fitting[0]
+        return catalog.choose(self.snapshots(deployment), selector, deployment, self.path)
 
     def answers(self, snapshot: Snapshot) -> tuple[Answer, ...]:
         """Return what the deployment's functions said for a snapshot, by function path."""
@@ -272,26 +250,10 @@ class Store:
             keeping = staged.Keeping(collection.fingerprints, collection.keep_text)
             coverage, drift = promoting.promote(self._duck, moment, tables, expected, last=last, keeping=keeping)
             coverage += snapshotting.drop_missing(self._duck, moment, {c.table for c in coverage})
-            gaps = self._lost(moment, coverage, interrupted)
+            gaps = promoting.lost(self._duck, self.observations, moment, coverage, interrupted)
             return CollectResult(
                 snapshotting.record(self._duck, collection, moment, coverage, drift), already_present=False
             ), gaps
-
-    def _lost(self, moment: Moment, coverage: Sequence[TableCoverage], interrupted: str) -> tuple[Span, ...]:
-        """Record the time since the snapshot before where nobody knows what was changed and deleted in it."""
-        number = moment.deployment_no
-        before = [at for at, _ in catalog.neighbours(self._duck, number) if at < moment.as_of_ns]
-        if not before:
-            return ()
-        name = "/".join  # of a table: component and name
-        why = {
-            f"documents {name(p for p in (c.table.component, c.table.name) if p)}": c.reason
-            for c in coverage
-            if c.reason
-        }
-        if interrupted:
-            why = {"documents": interrupted}
-        return self.observations.lose(number, max(before) // 10**6, moment.as_of_ns // 10**6, why)
 
     def together(self) -> contextlib.AbstractContextManager[None]:
         """Return a context in which all that is written is kept together or not at all."""

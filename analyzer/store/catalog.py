@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import orjson
 
+from analyzer.errors import StoreError, UsageError
 from analyzer.model import (
     Answer,
     Deployment,
@@ -167,6 +169,34 @@ def read_snapshots(connection: duckdb.DuckDBPyConnection, deployment: str | None
         for (number, label, kind, source_label, as_of_ns, basis, taken_at_ms, warnings, fingerprints, name, origin,
              type_, reason) in rows
     )  # fmt: skip
+
+
+def choose(found: Sequence[Snapshot], selector: str | int | None, deployment: str | None, path: Path) -> Snapshot:
+    """Return one of the snapshots of a store: the newest, or the one with this id or label.
+
+    raises  UsageError when several deployments or labels fit; StoreError when none does
+    """
+    if not found:
+        raise StoreError(
+            f"{path} holds no snapshot" + (f" of {deployment}" if deployment else ""),
+            hint="collect one with `analyzer collect EXPORT`",
+        )
+    names = sorted({snapshot.deployment.name for snapshot in found})
+    if len(names) > 1:
+        raise UsageError(
+            f"{path} holds {len(names)} deployments",
+            hint=f"choose one with --deployment: {', '.join(names)}",
+        )
+    if selector is None:
+        return found[-1]
+    fitting = [s for s in found if str(s.id) == str(selector)] or [s for s in found if s.label == selector]
+    if len(fitting) != 1:
+        known = ", ".join(f"{s.id} ({s.label})" for s in found[-8:])
+        raise UsageError(
+            f"{len(fitting)} snapshots are called {selector!r}",
+            hint=f"`analyzer snapshots` lists them: {known}",
+        )
+    return fitting[0]
 
 
 def _by_snapshot(connection: duckdb.DuckDBPyConnection, table: str, order: str) -> dict[int, list[tuple[Any, ...]]]:

@@ -19,6 +19,8 @@ from analyzer.store.columns import REVISION_TABLES, RevisionTable, revision_tabl
 from analyzer.store.differences import append_differences
 from analyzer.store.incoming import Moment, explaining, stored_columns, unknown_statuses
 from analyzer.store.ingest import append_rows, is_known, reserve_numbers
+from analyzer.store.looks import Span
+from analyzer.store.observed import Observations
 from analyzer.store.staged import Batch, Documents, Keeping, StagedTable, cursor, forget, keep, nothing, staged_name
 
 REPLACED = "the table was emptied or replaced as a whole since the snapshot before"
@@ -82,6 +84,27 @@ def promote(
     forget(connection, number)
     connection.execute("insert into sync values ($n, $cursor, false, 0)", {"n": number, "cursor": last.cursor})
     return coverage, drift
+
+
+def lost(
+    connection: duckdb.DuckDBPyConnection,
+    observations: Observations,
+    moment: Moment,
+    coverage: Sequence[TableCoverage],
+    interrupted: str,
+) -> tuple[Span, ...]:
+    """Record the time since the snapshot before where nobody knows what was changed and deleted in it."""
+    number = moment.deployment_no
+    before = [at for at, _ in catalog.neighbours(connection, number) if at < moment.as_of_ns]
+    if not before:
+        return ()
+    name = "/".join  # of a table: component and name
+    why = {
+        f"documents {name(p for p in (c.table.component, c.table.name) if p)}": c.reason for c in coverage if c.reason
+    }
+    if interrupted:
+        why = {"documents": interrupted}
+    return observations.lose(number, max(before) // 10**6, moment.as_of_ns // 10**6, why)
 
 
 @dataclass(slots=True)
