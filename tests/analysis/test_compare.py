@@ -122,7 +122,7 @@ def test_a_tally_under_another_filter_is_what_counting_again_would_say(
 ) -> None:
     helper = task(3, title="x", repoFullName="test/test-repo", workspacePath="/tmp/test", isScratchpad=True)
     messages = [message(1, T0), message(2, T0, "failed", task=3)]
-    messages += [message(10 + n, T0, "failed", task=4) for n in range(named)]
+    messages += [message(10 + n, T0, task=4) for n in range(named)]  # as many as others leave out, and not the same
     messages += [message(20 + n, T0 - 1, "failed", task=9) for n in range(orphaned)]
     tables = {"tasks": [task(1), helper, task(4, title="Test the login")], "chatMessages": messages}
     with frame_of(tmp_path, **tables) as frame:

@@ -27,7 +27,7 @@ try:
     hand.do(call)
 except KeyboardInterrupt:
     print("interrupted", done)
-leave.set()
+threading.Timer(0.3, leave.set).start()  # when `end` waits already
 hand.end()
 print("ended", done)
 """
