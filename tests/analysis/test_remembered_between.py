@@ -89,3 +89,21 @@ def test_what_named_a_new_artifact_only_until_it_was_changed_is_searched_for(tmp
         found = {a.id for a in artifacts.list_artifacts(frame, artifacts.TIERS[:-1])}
         assert found == {storing.make_id("tasks", 2), storing.make_id("chatMessages", 3)}
         assert not frame.recall(artifacts.search_hash(frame, RULES), orphans=False)
+
+
+def test_a_task_that_came_after_the_clock_and_has_gone_since_is_searched_for(tmp_path: Path) -> None:
+    later_ms = float(storing.NOW_MS + HOUR_MS + HOUR_MS // 2)
+    old = {"_creationTime": float(storing.NOW_MS - HOUR_MS), "createdAt": float(storing.NOW_MS - HOUR_MS)}
+    test = {**helper_task(2, 1), "_creationTime": later_ms, "createdAt": later_ms}
+    without: storing.Documents = {
+        "users": [user(1)],
+        "tasks": [{**task(1, 1), **old}],
+        "chatMessages": [{**message(3, 2), **old}],
+    }
+    path = remembered(tmp_path, [without, without, {**without, "tasks": [*without["tasks"], test]}, without])
+    with Store.read(path) as store:
+        frame = store.frame(store.snapshot(), storing.NOW_MS + HOUR_MS // 2)
+        artifacts.prepare(frame, RULES)
+        found = {a.id for a in artifacts.list_artifacts(frame, artifacts.TIERS[:-1])}
+        assert found == {storing.make_id("chatMessages", 3)}
+        assert not frame.recall(artifacts.search_hash(frame, RULES), orphans=False)
