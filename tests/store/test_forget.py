@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from analyzer.purge.facts import Consent
 from analyzer.store import Store, spool
 from analyzer.store.checking import problems_of
 from analyzer.store.copies import workshop_of
+from tests.killing import end_of
 from tests.purge.leftovers import NOW_MS, World, world
 
 CANARY = "quetzalcoatlus-canary"
@@ -269,12 +269,7 @@ def test_killed_anywhere_the_store_is_the_old_one_or_the_new_and_the_command_fin
             stderr=subprocess.DEVNULL,
         )
         assert child.stdout is not None and child.stdout.readline()
-        killer = threading.Timer(0.2 + random_.random() * 1.6, os.kill, args=[child.pid, signal.SIGKILL])
-        killer.start()
-        child.wait()
-        killer.cancel()
-        child.stdout.close()
-        ended.add(child.returncode)
+        ended.add(end_of(child, killed_after_s=0.2 + random_.random() * 1.6))
         assert not [p for p in problems_of(copy) if p.check != "files"]
         held = documents(copy)[0]
         assert child.returncode != 0 or made.ids["canary test"] not in held

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import stat
 import subprocess
 import sys
@@ -16,6 +14,7 @@ import pytest
 from analyzer.errors import StoreError, UsageError
 from analyzer.model import Mark
 from analyzer.store import Store
+from tests.killing import end_of
 from tests.store.spooling import collection
 from tests.store.test_revisions import START_NS, message
 
@@ -148,11 +147,7 @@ def test_a_writer_killed_at_any_moment_leaves_the_store_whole(tmp_path: Path) ->
         )
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        killer = threading.Timer(attempt * 0.012, os.kill, args=[process.pid, signal.SIGKILL])
-        killer.start()
-        process.wait()
-        killer.cancel()
-        process.stdout.close()
+        end_of(process, killed_after_s=attempt * 0.012)
         with Store.read(path) as store:
             held = {s.id: len(store.frame(s).rows("staging/stg_messages")) for s in store.snapshots()}
         assert held in ({1: 1}, {1: 1, 2: 3998})

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import random
 import resource
 import shutil
-import signal
 import stat
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import duckdb
@@ -24,6 +21,7 @@ from analyzer.store import Store
 from analyzer.store.checking import problems_of
 from analyzer.store.connection import SCHEMA_VERSION, copy_before_migration
 from analyzer.store.copies import workshop_of
+from tests.killing import end_of
 from tests.store.released.answers import answers
 
 RELEASED = Path(__file__).parent / "released"
@@ -118,11 +116,7 @@ def test_an_upgrade_killed_at_any_moment_leaves_the_old_store_or_the_new(tmp_pat
             [sys.executable, "-c", "print('ready', flush=True); " + UPGRADE, str(path)], stdout=subprocess.PIPE
         )
         assert child.stdout is not None and child.stdout.readline()
-        killer = threading.Timer(0.15 + random_.random() * 0.4, os.kill, args=[child.pid, signal.SIGKILL])
-        killer.start()
-        child.wait()
-        killer.cancel()
-        child.stdout.close()
+        end_of(child, killed_after_s=0.15 + random_.random() * 0.4)
         found.add(schema_of(path))
         Store.write(path).__exit__()
         assert problems_of(path) == ()
