@@ -39,17 +39,17 @@ def analyzer(*words: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.external
-def test_explain_works_fifty_times_while_another_process_collects(tmp_path: Path) -> None:
+def test_explain_works_fifty_times_and_more_while_another_process_collects(tmp_path: Path) -> None:
     store = tmp_path / "s.duckdb"
     assert analyzer("collect", recordings()[0], "--db", store).returncode == 0
     collecting = subprocess.Popen([sys.executable, "-c", COLLECT_ALL, str(DEMO), str(store)])
-    seen = set()
-    for _ in range(50):
+    seen = []
+    while len(seen) < 50 or collecting.poll() is None:
         found = explanation(Settings(store=store, wait_s=30.0))
         assert found.raw_status.value in ("healthy", "degraded")
-        seen.add(found.snapshot.id)
-    assert collecting.wait(timeout=100) == 0
-    assert len(seen) > 1  # it really ran beside the collects
+        seen.append(found.snapshot.id)
+    assert collecting.wait(timeout=280) == 0
+    assert len(set(seen)) > 1  # it really ran beside the collects
 
 
 @pytest.mark.external

@@ -95,7 +95,7 @@ def test_connections_are_used_again() -> None:
 
 
 def test_at_most_four_requests_are_under_way_at_once() -> None:
-    together = threading.Barrier(4, timeout=20)
+    together = threading.Barrier(4, timeout=60)
     lock = threading.Lock()
     running: list[int] = [0, 0]
 

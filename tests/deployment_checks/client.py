@@ -16,7 +16,7 @@ class Client(httpx.Client):
         key = deployment.admin_key if key == "" else key
         headers = {"Convex-Client": name} | ({"Authorization": f"Convex {key}"} if key else {})
         # Loading certificates takes longer than most tests, and there are none here.
-        super().__init__(base_url=deployment.url, headers=headers, timeout=20, verify=False)
+        super().__init__(base_url=deployment.url, headers=headers, timeout=60, verify=False)
 
     def call(self, path: str, args: Any = None, *, endpoint: str = "query", **more: Any) -> dict[str, Any]:
         """Call a function and return the whole answer."""

@@ -100,7 +100,7 @@ def test_a_gate_holds_a_request_with_its_work_done(deployment: Deployment) -> No
 
     thread = threading.Thread(target=create)
     thread.start()
-    assert gate.reached.wait(10)
+    assert gate.reached.wait(60)
     assert len(deployment.documents("users")) == 1
     assert deployment.called(HELPER) == []
     gate.open()

@@ -277,7 +277,7 @@ def test_more_calls_at_once_than_allowed_are_429(deployment: Deployment, client:
 
     def slowly(call, args):
         started.set()
-        go_on.wait(10)
+        go_on.wait(60)
 
     deployment.functions.mutation("x:slow")(slowly)
 
@@ -287,7 +287,7 @@ def test_more_calls_at_once_than_allowed_are_429(deployment: Deployment, client:
 
     running = threading.Thread(target=call)
     running.start()
-    assert started.wait(10)
+    assert started.wait(60)
     response = client.post("/api/mutation", json={"path": "x:slow", "args": {}})
     go_on.set()
     running.join()

@@ -98,10 +98,10 @@ def test_a_poll_waits_for_news_and_else_returns_the_same_cursor(deployment: Depl
 
     thread = threading.Thread(target=poll)
     thread.start()
-    assert gate.reached.wait(10)
+    assert gate.reached.wait(60)
     gate.open()
     client.value(FLAGS)
-    thread.join(10)
+    thread.join(60)
     assert [entry["identifier"] for entry in found] == [FLAGS]
 
 

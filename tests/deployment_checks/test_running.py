@@ -40,7 +40,7 @@ class Process:
 
     def end(self) -> tuple[str, str]:
         self.running.send_signal(signal.SIGTERM)
-        return self.running.communicate(timeout=20)
+        return self.running.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ class Line:
 
     def __init__(self, deployment: Deployment) -> None:
         host, port = deployment.url.removeprefix("http://").split(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=10)
+        self.socket = socket.create_connection((host, int(port)), timeout=60)
         lines = ["GET /api/1.48.0/sync HTTP/1.1", f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade"]
         key = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall("\r\n".join([*lines, f"Sec-WebSocket-Key: {key}", "", ""]).encode())
