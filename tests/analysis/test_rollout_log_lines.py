@@ -83,6 +83,10 @@ def test_status_lines_are_read_in_many_spellings(line: str, state: str, detail: 
         ("2026-02-03 14:05 UTC\u22126", "2026-02-03T20:05:00+00:00"),
         ("2026-02-03 14:05:59+05:45", "2026-02-03T08:20:59+00:00"),
         ("1969-12-31 23:59 UTC", "1969-12-31T23:59:00+00:00"),
+        ("2026-02-03 14:05 UTC\u201306:00", "2026-02-03T20:05:00+00:00"),  # an en dash, as editors put it
+        ("2026-02-03 14:05 UTC\u201106:00", "2026-02-03T20:05:00+00:00"),  # a hyphen that does not break
+        ("2026-02-03 14:05 (UTC-06:00)", "2026-02-03T20:05:00+00:00"),
+        ("2026-02-03\u00a014:05\u202fUTC", "2026-02-03T14:05:00+00:00"),  # spaces that do not break
     ],
 )
 def test_times_are_read_with_and_without_offset(text: str, utc: str) -> None:
@@ -105,6 +109,10 @@ def test_times_are_read_with_and_without_offset(text: str, utc: str) -> None:
         ("2026-02-03 14:05 CST", "“CST” is no offset"),
         ("2026-02-03 2:05 PM", "“PM” is no offset"),
         ("2026-02-03 14:05 (about)", "behind it was not"),
+        ("2026-02-03 14:05 (PDT)", "“(PDT)” is no offset"),
+        ("2026-02-03 14:05-14:20", "is no date and time"),  # from when to when, and no offset of 14:20
+        ("2026-02-03 10:00-15:00", "is no date and time"),
+        ("2026-02-03 14:05\u201314:20", "behind it was not"),
     ],
 )
 def test_a_time_that_cannot_be_trusted_is_reported_with_its_line(text: str, why: str) -> None:
@@ -287,6 +295,12 @@ def test_a_deployment_url_that_is_none_is_reported() -> None:
         read("**Deployment:** [x](https://Happy-1.Convex.Cloud/abc)\n").deployment_url == "https://happy-1.convex.cloud"
     )
     assert read("**URL:** http://127.0.0.1:3210/\n").deployment_url == "http://127.0.0.1:3210"
+
+
+@pytest.mark.parametrize("behind", [".", ", production", "; see below", "!", "**"])
+def test_what_stands_behind_a_deployment_url_is_no_part_of_its_name(behind: str) -> None:
+    url = "https://happy-animal-123.convex.cloud"
+    assert read(f"**Deployment URL:** {url}{behind}\n").deployment_url == url
 
 
 @pytest.mark.external

@@ -12,7 +12,8 @@ from analyzer.analysis.rollout_log.types import ChecklistItem, Command, Timestam
 from analyzer.analysis.rollout_log.values import command, origin, redact, slug, state, timestamp
 
 _PAIR = re.compile(r"\**([A-Za-z][\w /-]{0,40}?)\s?:\**\s*(.*)")
-_TIME_INSIDE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}[ \tT]")
+_TIME_INSIDE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}[ \tT\u00a0\u202f]")
+_ZONE = re.compile(r"[^\W\d_]|\((?:UTC|GMT|AM|PM|[A-Z]{1,3}[SD]?T)\b")  # by name, or half of the day: CST, (PDT), PM
 _CODE_SPAN = re.compile(r"`([^`]+)`")
 _AT = frozenset(("timestamp", "time", "date", "executed", "executed_at", "started", "started_at"))
 _FINISHED = frozenset(("completed", "completed_at", "finished", "finished_at", "ended", "ended_at"))
@@ -195,7 +196,7 @@ def _time(context: Context, block: Field) -> Timestamp | None:
         context.missed(block.line, "timestamp", f"“{redact(block.value)}” is no date and time")
         return None
     when, rest = found
-    if rest[:1].isalpha():  # a zone by name, or AM and PM: the moment would be wrong without it
+    if _ZONE.match(rest):  # the moment would be wrong without it
         context.missed(block.line, "timestamp", f"“{rest[:20]}” is no offset such as UTC-06:00")
         return None
     if rest:

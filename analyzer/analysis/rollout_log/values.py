@@ -17,10 +17,13 @@ HIDDEN = "<hidden>"
 FLAG_NAME = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 
 _MINUTE_MS = 60_000
+_FARTHEST_WEST, _FARTHEST_EAST = -12 * 60, 14 * 60  # minutes from UTC
 _UNITS_MS = {"s": 1_000, "m": _MINUTE_MS, "h": 3_600_000, "d": 86_400_000}
-_TIME = re.compile(
-    r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?:[ \t]+|T)([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?"
-    r"(?:\s*(?:(Z|UTC|GMT)(?![A-Za-z]))?(?:\s?([+\-−])([0-9]{1,2})(?::?([0-9]{2}))?)?)"
+_DIGITS_OF_OFFSET = r"([0-9]{1,2})(?::?([0-9]{2}))?"
+_TIME = re.compile(  # a dash of print behind a time without a zone is a span, behind UTC it is a minus
+    r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?:[ \t\u00a0\u202f]+|T)"
+    r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?"
+    rf"(?:\s*(\()?(?:(Z|UTC|GMT)(?![A-Za-z])(?:\s?([+\-−–‐‑]){_DIGITS_OF_OFFSET})?|([+\-−]){_DIGITS_OF_OFFSET})(?(8)\)))?"
 )
 _CHECKPOINT = re.compile(r"T\s*\+\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*(s|m|h|d)(?:ec|in|r|ay|our|econd|inute)?s?", re.I)
 _NUMBER = re.compile(r"([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,15})(\.[0-9]{1,15})?\s*(%|[a-z]+)?", re.I)
@@ -79,7 +82,7 @@ def timestamp(text: str, line: int, log_offset_minutes: int | None) -> tuple[Tim
     match = _TIME.match(text)
     if match is None:
         return None
-    offset, has_offset = _offset_minutes(match), match[8] is not None or match[9] is not None
+    offset, has_offset = _offset_minutes(match), match[9] is not None or match[13] is not None
     if has_offset and offset is None:
         return None
     year, month, day, hour, minute = (int(part) for part in match.group(1, 2, 3, 4, 5))
@@ -104,12 +107,14 @@ def offset_minutes(text: str) -> int | None:
 
 
 def _offset_minutes(match: re.Match[str]) -> int | None:
-    if match[9] is None:
-        return 0 if match[8] else None
-    minutes = int(match[10]) * 60 + int(match[11] or 0)
-    if minutes > 18 * 60 or int(match[11] or 0) > 59:
-        return None
-    return minutes if match[9] == "+" else -minutes
+    """Give the offset of a time; None when it has none, or one that no place on earth keeps, such as 14:05-14:20."""
+    sign, hours, rest = match.group(10, 11, 12) if match[9] else match.group(13, 14, 15)
+    if sign is None:
+        return 0 if match[9] else None
+    minutes = int(hours) * 60 + int(rest or 0)
+    if sign != "+":
+        minutes = -minutes
+    return minutes if minutes % 15 == 0 and _FARTHEST_WEST <= minutes <= _FARTHEST_EAST else None
 
 
 def state(text: str, line: int) -> StatusLine | None:
@@ -208,7 +213,7 @@ def _convex_words(text: str) -> list[str]:
 
 def origin(text: str) -> str | None:
     """Give the origin of the deployment's URL, in lower case and without a port that says nothing."""
-    link = re.search(r"https?://[^\s<>()\[\]`\"]+", text)
+    link = re.search(r"https?://[^\s<>()\[\]`\"]+(?<![.,;:!?*_'])", text)
     try:
         parts = urlsplit(link[0]) if link else None
         host, port = (parts.hostname, parts.port) if parts else (None, None)
