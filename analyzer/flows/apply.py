@@ -83,7 +83,6 @@ class _Apply:
     order: Order
     book: Ledger
     started_ms: int  # by the deployment's clock
-    health_before: Any = None
 
     @property
     def id(self) -> str:
@@ -111,19 +110,21 @@ class _Apply:
                 self.plan.hash,
                 actor=self.order.actor,
                 reason=self.order.reason,
+                approved_by=self.order.approved_by,
                 dry_run=self.order.is_dry_run,
                 server_ms=self.started_ms,
+                health=self._health(),
             )
             run = Run(self.client, self.plan, watch, self.book, executor, self.order.pace, lost, documents)
             groups = run.survey()
             if executor.is_real:
                 self._back_up(groups, documents)
-            self.health_before = self._health()
             run.may_go_on()
             with self._barrier(run):
                 run.go(groups)
-            self.book.finish()
-        return self._written(watch)
+            made = self._written(watch)
+            self.book.finish()  # not before the receipt is on the disk: a used plan makes no second one
+        return made
 
     def _settled(self) -> set[str]:
         """Find out what an earlier apply did last, and let the app run again if that one paused it."""
@@ -235,9 +236,9 @@ class _Apply:
             id=self.id,
             plan_hash=self.plan.hash,
             deployment=self.plan.deployment,
-            actor=order.actor,
-            reason=order.reason,
-            approved_by=order.approved_by,
+            actor=", ".join(state.actors),
+            reason=state.reason,
+            approved_by=state.approved_by,
             started_at=state.started_at,
             finished_at=units.instant(clock.now_ms()),
             versions={"backend": connection.who.version},
@@ -247,7 +248,7 @@ class _Apply:
             skipped=[{"root": root, "reason": reason} for root, reason in state.skipped.items()],
             verified=verdict.as_data() if verdict else None,
             audit=[dict(entry) for entry in verdict.audit] if verdict else [],
-            health_before=self.health_before,
+            health_before=state.health_before,
             health_after=None if order.is_dry_run else self._health(),
             origin=self.plan.origin,
             type=self.plan.type,

@@ -1,6 +1,6 @@
 """The write-ahead record of an apply: one line of JSON for each step, on the disk before the step is taken.
 
-begin   plan_hash, actor, reason, server_ms an apply starts, or goes on
+begin   plan_hash, actor, reason, …         an apply starts, or goes on; with server_ms and the health of that moment
 backup  path, sha256, documents             it was written, opened again and proven
 intent  batch, ids                          these are about to be deleted, all or none
 call    batch                               the request leaves now
@@ -11,7 +11,7 @@ skip    root, reason                        a group stays
 pause   by                                  "us": the deployment is about to be paused; "others": it was already
 paused                                      it is, by us
 unpause                                     it runs again
-finish  deleted, skipped                    everything was settled: the plan is used
+finish  deleted, skipped                    everything was settled, and the receipt written: the plan is used
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ class State:
     plan_hash: str | None = None
     started_at: str | None = None
     server_ms: int | None = None  # when it began, by the deployment's clock
+    health_before: Any = None  # as the deployment said when it began
+    actors: list[str] = field(default_factory=list)  # whoever began it or went on, in order
+    reason: str | None = None  # the last that was given
+    approved_by: str | None = None  # the last that was named
     backup: Mapping[str, Any] | None = None
     deleted: dict[str, None] = field(default_factory=dict)  # ids, in order
     unsettled: dict[int, tuple[str, ...]] = field(default_factory=dict)  # batches whose outcome is not known
@@ -54,7 +58,7 @@ class State:
         """Take one line on."""
         event = entry["event"]
         if event == "begin":
-            self._begin(entry["plan_hash"], entry["at"], entry["server_ms"])
+            self._begin(entry)
         elif event == "backup":
             self.backup = dict(entry)
         elif event == "intent":
@@ -77,11 +81,16 @@ class State:
         else:
             self._take_pause(entry)
 
-    def _begin(self, plan_hash: str, at: str, server_ms: int) -> None:
+    def _begin(self, entry: Mapping[str, Any]) -> None:
         if self.plan_hash is None:
-            self.plan_hash, self.started_at, self.server_ms = plan_hash, at, server_ms
-        elif self.plan_hash != plan_hash:
+            self.plan_hash, self.started_at, self.server_ms = entry["plan_hash"], entry["at"], entry["server_ms"]
+            self.health_before = entry.get("health")
+        elif self.plan_hash != entry["plan_hash"]:
             raise ValueError("two plans in one ledger")
+        if (actor := entry.get("actor")) and actor not in self.actors:
+            self.actors.append(str(actor))
+        self.reason = entry.get("reason") or self.reason
+        self.approved_by = entry.get("approved_by") or self.approved_by
 
     def _take_pause(self, entry: Mapping[str, Any]) -> None:
         event = entry["event"]

@@ -236,6 +236,35 @@ def test_functions_that_begin_to_fail_stop_it(tmp_path: Path) -> None:
         assert {w.ids[n] for n in LEFTOVERS} <= w.living()
 
 
+def test_a_proof_that_could_not_be_had_is_had_by_the_same_command(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+
+        def fails(deleted: int) -> None:
+            if deleted == len(LEFTOVERS):
+                w.deployment.faults.refuse(500, "InternalServerError", times=None)
+
+        with pytest.raises(SourceError):
+            w.apply(plan, path, pace=Pace(settle_s=0.0, progress=fails))
+        assert not {w.ids[n] for n in LEFTOVERS} & w.living()
+        w.deployment.faults.clear()
+        made = w.apply(plan, path)
+        assert made["verified"]["ok"] and made == receipt.read(receipt.path_of(path))
+        assert {d["id"] for d in made["deleted"]} == {w.ids[n] for n in LEFTOVERS}
+
+
+def test_a_receipt_tells_of_everybody_who_carried_a_plan_out(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        first = {"actor": "Ada", "reason": "known issue", "approved_by": "Grace"}
+        with pytest.raises(GuardRefused, match="guard runtime"):
+            w.apply(plan, path, pace=Pace(max_runtime_s=0.0, settle_s=0.0), **first)
+        w.deployment.faults.refuse(503, "Busy", function="monitoring/dashboard:getSystemHealth")
+        made = w.apply(plan, path, actor="Mary")
+        assert (made["actor"], made["reason"], made["approved_by"]) == ("Ada, Mary", "known issue", "Grace")
+        assert made["health_before"]["health"]["status"] == "degraded"
+
+
 @pytest.mark.parametrize("after_commit", [False, True])
 def test_a_lost_answer_is_settled_by_reading_back(tmp_path: Path, after_commit: bool) -> None:
     with world(tmp_path) as w:
