@@ -11,7 +11,7 @@ import click
 from analyzer.cli import options, output, purging
 from analyzer.cli.deployment import Chosen, choosing
 from analyzer.config import Settings
-from analyzer.errors import EXIT_BAD, EXIT_OK, UsageError
+from analyzer.errors import EXIT_BAD, EXIT_OK, EXIT_UNKNOWN, UsageError
 
 if TYPE_CHECKING:
     from analyzer.purge.restore import Rehearsal
@@ -23,29 +23,30 @@ if TYPE_CHECKING:
 @options.settings("deployment")
 @options.output_format("text", "json")
 def verify(*, settings: Settings, chosen: Chosen, path: Path, fmt: str) -> int:
-    """Look whether everything that was deleted is gone, and nothing refers to it. Reads only. Exit code 1: no."""
-    from analyzer.purge import ledger, plan_file, receipt
+    """Look whether everything that was deleted is gone, and nothing refers to it. Reads only.
+
+    Exit code 1: no. 4: a plan that was not carried out to its end.
+    """
+    from analyzer.purge import told
     from analyzer.purge import verify as proof
     from analyzer.report import purge_text
 
-    try:
-        told = receipt.read(path)
-        deleted, ignored, name = receipt.deleted(told), told.get("ignored", []), str(told["deployment"])
-    except UsageError:
-        found = plan_file.read(path)
-        state = ledger.read(ledger.path_of(path), found.hash)
-        deleted = [document for document in found.documents if document.id in state.deleted]
-        ignored, name = found.selection.get("ignored", []), found.deployment
+    found = told.read(path)
+    name, left = str(found.receipt["deployment"]), found.left + len(found.unsettled)
     with purging.source(chosen, settings) as source:
         if source.connection.deployment.name != name:
             raise UsageError(f"{path} is of {name}, and {source.connection.deployment.name} answers")
-        verdict = proof.verify(source, deleted, ignored=ignored)
-    data = verdict.as_data()
+        verdict = proof.verify(source, found.deleted, ignored=found.receipt.get("ignored", []))
+    data = verdict.as_data() | {"left": left}
     if fmt == "json":
         output.write_json({"schema": "verify/1", "deployment": name} | data)
     else:
         output.write(purge_text.verdict_text(data))
-    return EXIT_OK if verdict.is_good else EXIT_BAD
+    if left:
+        output.narrate(f"to go on: analyzer purge apply {path}")
+    if not verdict.is_good:
+        return EXIT_BAD
+    return EXIT_UNKNOWN if left else EXIT_OK
 
 
 @click.command("list")
@@ -89,13 +90,15 @@ def show(*, settings: Settings, receipt_id: str, fmt: str) -> int:
 
 
 @click.command()
-@click.argument("path", metavar="RECEIPT", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("path", metavar="RECEIPT_OR_PLAN", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--confirm", metavar="STRING", help="The confirmation that the rehearsal shows, for scripts.")
 @click.option("--pause", is_flag=True, help="Pause the app, and give documents that stayed their references back.")
 @choosing
 @options.settings("deployment")
 def restore(*, settings: Settings, chosen: Chosen, path: Path, confirm: str | None, pause: bool) -> int:
-    """Put back what RECEIPT says was deleted, from its backup, with NEW ids; needs no store.
+    """Put back what a receipt says was deleted, from its backup, with NEW ids; needs no store.
+
+    Of a purge that did not come to its end there is no receipt yet: name its plan, and what is gone comes back.
 
     Rehearses first and says what cannot come back: the old ids, and references to what is gone since. References
     among the restored documents are rewritten, creation times kept, and the map from old to new ids is written beside

@@ -20,7 +20,7 @@ from analyzer.purge import receipt as receipts
 from analyzer.purge.apply import Pace, Run, settle
 from analyzer.purge.facts import Caps, Consent, Facts
 from analyzer.purge.ledger import Ledger, State
-from analyzer.purge.plan_file import Plan, Planned, PlannedGroup, Scrub, plain
+from analyzer.purge.plan_file import Plan, Planned, PlannedGroup, Scrub
 from analyzer.purge.verify import verify
 from analyzer.purge.writes import Deleting, Executor, Pretending
 from analyzer.sources.live import LiveSource
@@ -85,11 +85,6 @@ class _Apply:
     started_ms: int  # by the deployment's clock
 
     @property
-    def id(self) -> str:
-        """Return the id of the receipt."""
-        return f"{self.plan.hash[:12]}-{self.plan.nonce[:6]}"
-
-    @property
     def client(self) -> Client:
         return self.source.connection.client
 
@@ -98,14 +93,14 @@ class _Apply:
         return self.book.state
 
     def receipt(self) -> dict[str, Any]:
-        self.client.sign(audit.PURGE + self.id)
+        self.client.sign(audit.PURGE + receipts.id_of(self.plan))
         lost = self._settled()
         documents = self._guard()
         if not self.order.is_dry_run:
             checks.check_confirmation(self.plan, self.order.confirm(self.plan))
         executor: Executor = Pretending() if self.order.is_dry_run else Deleting(self.client)
         watch = live.Watch(self.source, frozenset(document.id for document in self.plan.documents))
-        with self.book:
+        with self.book, self._telling_where_it_stands():
             self.book.begin(
                 self.plan.hash,
                 actor=self.order.actor,
@@ -125,6 +120,21 @@ class _Apply:
             made = self._written(watch)
             self.book.finish()  # not before the receipt is on the disk: a used plan makes no second one
         return made
+
+    @contextlib.contextmanager
+    def _telling_where_it_stands(self) -> Iterator[None]:
+        """Say of an apply that does not come to its end what it did, and what can be done about it."""
+        try:
+            yield
+        except BaseException:
+            deleted, sent = len(self.state.deleted), sum(map(len, self.state.unsettled.values()))
+            if not self.order.is_dry_run and (deleted or sent):
+                unknown = f", and nobody knows of {sent} more" if sent else ""
+                of = units.count(len(self.plan.documents), "document")
+                self.order.narrate(f"stopped: {deleted} of {of} {'was' if deleted == 1 else 'were'} deleted{unknown}")
+                self.order.narrate(f"to go on: analyzer purge apply {self.path}")
+                self.order.narrate(f"to put them back: analyzer purge restore {self.path}")
+            raise
 
     def _settled(self) -> set[str]:
         """Find out what an earlier apply did last, and let the app run again if that one paused it."""
@@ -231,32 +241,16 @@ class _Apply:
             verdict = verify(
                 self.source, deleted, ignored=ignored, watch=watch, since_ms=state.server_ms, changed=changed
             )
-        noted = state.backup
         made = receipts.make(
-            id=self.id,
-            plan_hash=self.plan.hash,
-            deployment=self.plan.deployment,
-            actor=", ".join(state.actors),
-            reason=state.reason,
-            approved_by=state.approved_by,
-            started_at=state.started_at,
+            self.plan,
+            state,
             finished_at=units.instant(clock.now_ms()),
-            versions={"backend": connection.who.version},
+            backend=connection.who.version,
             key=self.client.key.description if self.client.key else None,
-            backup={name: noted[name] for name in ("path", "sha256", "documents")} if noted else None,
-            deleted=plain(deleted),
-            skipped=[{"root": root, "reason": reason} for root, reason in state.skipped.items()],
             verified=verdict.as_data() if verdict else None,
             audit=[dict(entry) for entry in verdict.audit] if verdict else [],
-            health_before=state.health_before,
             health_after=None if order.is_dry_run else self._health(),
-            origin=self.plan.origin,
-            type=self.plan.type,
-            tables=dict(self.plan.tables),
-            ignored=list(self.plan.selection.get("ignored", ())),
             dry_run=order.is_dry_run,
-            scrubbed=plain([scrub for scrub in self.plan.scrubs if state.scrubs.get(scrub.id) == "done"]),
-            paused_by=state.was_paused_by,
         )
         if not order.is_dry_run:
             receipts.write(made, receipts.path_of(self.path))

@@ -10,8 +10,7 @@ from typing import Any
 from analyzer.collect.live import LiveOptions, collect_live
 from analyzer.convex import danger, functions
 from analyzer.convex.connection import Connection
-from analyzer.purge import guards, ledger, pause
-from analyzer.purge import receipt as receipts
+from analyzer.purge import guards, ledger, pause, told
 from analyzer.purge import restore as restoring
 from analyzer.purge.facts import Consent
 from analyzer.purge.ledger import Ledger
@@ -68,13 +67,13 @@ def restore_barrier(
 
     raises  GuardRefused where it may not
     """
-    client, told = connection.client, receipts.read(path)
-    book = Ledger(where := restoring.ledger_of(path), ledger.read(where, told["plan_hash"]))
+    client, plan_hash = connection.client, str(told.read(path).receipt["plan_hash"])
+    book = Ledger(where := restoring.ledger_of(path), ledger.read(where, plan_hash))
     if not pauses and book.state.paused_by is None:
         yield None
         return
     with book:
-        book.begin(told["plan_hash"], server_ms=functions.now_ns(client) // 10**6)
+        book.begin(plan_hash, server_ms=functions.now_ns(client) // 10**6)
         pause.recover(client, book, narrate)
         if pauses and (
             found := guards.pause_problem(connection.deployment, connection.powers, consent, pause.state(client))

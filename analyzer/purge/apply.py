@@ -243,7 +243,7 @@ class Run:
         raises  GuardRefused
         """
         pace, now_s = self.pace, clock.monotonic_s()
-        done = f"{len(self.ledger.state.deleted)} documents were deleted; the same command goes on"
+        done = f"{len(self.ledger.state.deleted)} documents were deleted; `analyzer purge apply PLAN` goes on"
         if pace.stop_file is not None and pace.stop_file.exists():
             raise guards.refused("stop file", "no stop file", str(pace.stop_file.name), done)
         if pace.max_runtime_s is not None and now_s - self._started_s > pace.max_runtime_s:

@@ -12,7 +12,8 @@ import orjson
 from analyzer import __version__
 from analyzer.errors import UsageError
 from analyzer.purge import files
-from analyzer.purge.plan_file import Planned
+from analyzer.purge.ledger import State
+from analyzer.purge.plan_file import Plan, Planned, plain
 from analyzer.purge.typed import built
 
 SCHEMA = "receipt/1"
@@ -25,14 +26,44 @@ def path_of(plan: Path) -> Path:
     return plan.with_name(f"{plan.stem}.receipt.json")
 
 
-def make(**fields: Any) -> dict[str, Any]:
-    """Return a receipt; the fields are those of the design, in its order."""
-    names = (
-        "id", "plan_hash", "deployment", "actor", "reason", "approved_by", "started_at", "finished_at", "versions",
-        "key", "backup", "deleted", "skipped", "verified", "audit", "health_before", "health_after",
-    )  # fmt: skip
-    versions = {"analyzer": __version__} | fields.pop("versions", {})
-    return {"schema": SCHEMA} | {name: (fields | {"versions": versions})[name] for name in names} | fields
+def id_of(plan: Plan) -> str:
+    """Return the id of a plan's receipt."""
+    return f"{plan.hash[:12]}-{plan.nonce[:6]}"
+
+
+def make(plan: Plan, state: State, **end: Any) -> dict[str, Any]:
+    """Return the receipt of a plan as far as its ledger goes.
+
+    end  what only an apply that comes to its end can tell: finished_at, backend, key, verified, audit, health_after
+    """
+    noted = state.backup
+    return {
+        "schema": SCHEMA,
+        "id": id_of(plan),
+        "plan_hash": plan.hash,
+        "deployment": plan.deployment,
+        "actor": ", ".join(state.actors),
+        "reason": state.reason,
+        "approved_by": state.approved_by,
+        "started_at": state.started_at,
+        "finished_at": end.get("finished_at"),
+        "versions": {"analyzer": __version__, "backend": end.get("backend")},
+        "key": end.get("key"),
+        "backup": {name: noted[name] for name in ("path", "sha256", "documents")} if noted else None,
+        "deleted": plain([document for document in plan.documents if document.id in state.deleted]),
+        "skipped": [{"root": root, "reason": reason} for root, reason in state.skipped.items()],
+        "verified": end.get("verified"),
+        "audit": end.get("audit", []),
+        "health_before": state.health_before,
+        "health_after": end.get("health_after"),
+        "origin": plan.origin,
+        "type": plan.type,
+        "tables": dict(plan.tables),
+        "ignored": list(plan.selection.get("ignored", ())),
+        "dry_run": end.get("dry_run", False),
+        "scrubbed": plain([scrub for scrub in plan.scrubs if state.scrubs.get(scrub.id) == "done"]),
+        "paused_by": state.was_paused_by,
+    }
 
 
 def write(receipt: Mapping[str, Any], path: Path) -> None:

@@ -22,10 +22,11 @@ from analyzer.convex.archive_writer import UNIFORM
 from analyzer.convex.client import Client
 from analyzer.convex.connection import Connection
 from analyzer.convex.permissions import IMPORT, VIEW_BACKUPS
-from analyzer.errors import SourceInvalid
+from analyzer.errors import SourceInvalid, UsageError
 from analyzer.model import DeploymentType
-from analyzer.purge import backup, files, guards, live, put_back, receipt, writes
+from analyzer.purge import backup, files, guards, live, put_back, told, writes
 from analyzer.purge.facts import Consent
+from analyzer.purge.plan_file import Planned
 from analyzer.purge.put_back import PutBack
 from analyzer.purge.references import in_value
 
@@ -74,31 +75,35 @@ def ledger_of(receipt_path: Path) -> Path:
 def rehearse(connection: Connection, path: Path, consent: Consent) -> Rehearsal:
     """Look at everything a restore needs, and choose the new ids; sends nothing.
 
-    path    of the receipt
+    path    of the receipt; of the plan where the apply did not come to its end
     raises  GuardRefused; UsageError for a damaged receipt
     """
-    told = receipt.read(path)
-    _check_deployment(connection, told, consent)
-    wanted = receipt.deleted(told)
-    noted = told["backup"] or {"path": "none", "sha256": "", "documents": 0}
+    purge = told.read(path)
+    known = purge.receipt
+    _check_deployment(connection, known, consent)
+    wanted = [*purge.deleted, *_gone(connection.client, purge.unsettled)]
+    if not wanted or known["backup"] is None:
+        raise UsageError(f"{path} tells of nothing that was deleted: there is nothing to put back")
+    noted = known["backup"]
     saved = Path(noted["path"])
     if not saved.is_file():
         saved = path.with_name(saved.name)  # all files of a purge may have been moved together
     held = _held(saved, noted["sha256"])
     if missing := [document.id for document in wanted if document.id not in held]:
         raise backup.refused("every deleted document", f"{len(missing)} that it does not hold")
-    new_ids = _new_ids(path, told, [document.id for document in wanted])
+    with _locked(path):
+        new_ids = _new_ids(path, known, [document.id for document in wanted])
     restored = tuple(
         Restored(document.table, document.id, new_ids[document.id], _rewritten(held[document.id][1], new_ids))
         for document in wanted
     )
     _check_tables(connection.client, restored)
     found = live.read_documents(connection.client, [(item.table, item.id) for item in restored])
-    confirm = f"{told['deployment']}/{len(restored)}/{told['plan_hash'][:6]}"
+    confirm = f"{known['deployment']}/{len(restored)}/{known['plan_hash'][:6]}"
     present = frozenset(id_ for id_, item in found.items() if item is not None)
-    put_backs = put_back.wanted(saved, put_back.scrubs(told), lambda value: _replaced(value, new_ids))
+    put_backs = put_back.wanted(saved, put_back.scrubs(known), lambda value: _replaced(value, new_ids))
     lost = _lost(connection.client, restored)
-    return Rehearsal(told["deployment"], restored, present, lost, confirm, tuple(put_backs))
+    return Rehearsal(known["deployment"], restored, present, lost, confirm, tuple(put_backs))
 
 
 def restore(
@@ -121,7 +126,7 @@ def restore(
             "confirmation", "this restore's confirmation, typed in full", "another text" if typed else "nothing"
         )
     client, missing = connection.client, rehearsed.missing
-    with files.locked(path.with_name(f".{path.name}.lock"), path.name):
+    with _locked(path):
         if missing:
             import_id = writes.start_import(client, _archive(missing))
             _await(client, import_id, ("waiting_for_confirmation",), poll_s)
@@ -150,9 +155,15 @@ def restore(
     return made
 
 
-def _check_deployment(connection: Connection, told: Mapping[str, Any], consent: Consent) -> None:
+def _locked(path: Path) -> contextlib.AbstractContextManager[None]:
+    """Hold the lock of the plan: meanwhile neither its apply runs, nor another restore."""
+    plan = path.name.replace(".receipt.json", ".json")
+    return files.locked(path.with_name(f".{plan}.lock"), plan)
+
+
+def _check_deployment(connection: Connection, known: Mapping[str, Any], consent: Consent) -> None:
     deployment, powers = connection.deployment, connection.powers
-    if (deployment.name, deployment.origin) != (told["deployment"], told.get("origin")):
+    if (deployment.name, deployment.origin) != (known["deployment"], known.get("origin")):
         found = f"{deployment.name} at {deployment.origin}"
         raise guards.refused("deployment", "the deployment that the receipt is of", found)
     if deployment.type is DeploymentType.UNKNOWN:
@@ -161,6 +172,12 @@ def _check_deployment(connection: Connection, told: Mapping[str, Any], consent: 
         raise guards.refused("production named", "it to be named in the configuration", deployment.type.value)
     if powers is None or powers.is_read_only or not (powers.may(IMPORT) and powers.may(VIEW_BACKUPS)):
         raise guards.refused("key", f"a key with {IMPORT} and {VIEW_BACKUPS}", "another", "set ANALYZER_WRITE_KEY")
+
+
+def _gone(client: Client, documents: Sequence[Planned]) -> list[Planned]:
+    """Return the documents that are not there any more."""
+    found = live.read_documents(client, [(document.table, document.id) for document in documents])
+    return [document for document in documents if found[document.id] is None]
 
 
 def _held(path: Path, sha256: str) -> dict[str, tuple[str, bytes]]:
@@ -179,17 +196,21 @@ def _check_tables(client: Client, restored: Sequence[Restored]) -> None:
             raise guards.refused("table mapping", f"the number of {item.table} as it was", "another")
 
 
-def _new_ids(path: Path, told: Mapping[str, Any], old: Sequence[str]) -> dict[str, str]:
+def _new_ids(path: Path, known: Mapping[str, Any], old: Sequence[str]) -> dict[str, str]:
     """Return the new id of each document: those of an earlier try, else fresh ones that are on the disk first."""
     where = path_of(path)
-    if not where.exists():
-        made = {id_: ids.encode(ids.decode(id_).table_number, secrets.token_bytes(ids.RANDOM_BYTES)) for id_ in old}
-        first = {"schema": SCHEMA, "receipt": told["id"], "deployment": told["deployment"], "ids": made}
-        files.create(where, json.dumps(first, indent=1).encode() + b"\n")
-    found = _map(path)
-    if found.get("receipt") != told["id"] or set(found["ids"]) != set(old):
+    found = _map(path) if where.exists() else {"schema": SCHEMA, "receipt": known["id"], "ids": {}}
+    if found.get("receipt") != known["id"]:
         raise guards.refused("restore map", f"{where.name} to be of this receipt", "one of another")
-    return dict(found["ids"])
+    fresh = {id_: _new_id(id_) for id_ in old if id_ not in found["ids"]}
+    if fresh:  # also where an apply went on after what it had deleted was put back
+        found = found | {"deployment": known["deployment"], "ids": found["ids"] | fresh}
+        files.replace(where, json.dumps(found, indent=1).encode() + b"\n")
+    return {id_: found["ids"][id_] for id_ in old}
+
+
+def _new_id(old: str) -> str:
+    return ids.encode(ids.decode(old).table_number, secrets.token_bytes(ids.RANDOM_BYTES))
 
 
 def _map(path: Path) -> dict[str, Any]:

@@ -121,6 +121,8 @@ def verdict_text(verdict: Data) -> str:
     lines += [f"STILL THERE: {visible(id_)}" for id_ in verdict["still_there"]]
     lines += [f"DANGLING: {visible(text)}" for text in verdict["dangling"]]
     lines += [f"OUTSIDE THE PLAN: {visible(id_)}" for id_ in verdict["outside_plan"]]
+    if verdict.get("left"):
+        lines.append(f"{count(verdict['left'], 'planned document')} left: the plan was not carried out to its end")
     return "\n".join(lines)
 
 

@@ -68,6 +68,25 @@ def test_an_apply_without_the_confirmation_is_refused(tmp_path: Path, monkeypatc
         assert run(w, monkeypatch, "apply", "plan.json", "--yes").exit_code == 2
 
 
+def test_an_apply_that_was_stopped_says_where_it_stands_and_what_can_be_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world(tmp_path, delete_rows=2) as w:
+        plan, _ = w.plan()
+        w.deployment.faults.refuse(503, "Busy", function="_system/frontend/deleteDocuments", skip=2, times=None)
+        stopped = run(w, monkeypatch, "apply", "plan.json", "--confirm", plan.confirm)
+        assert stopped.exit_code == 3 and f"of {len(LEFTOVERS)} documents were deleted" in stopped.stderr
+        assert "analyzer purge apply plan.json" in stopped.stderr
+        assert "analyzer purge restore plan.json" in stopped.stderr
+        w.deployment.faults.clear()
+        looked = run(w, monkeypatch, "verify", "plan.json")
+        assert looked.exit_code == 4 and "was not carried out to its end" in looked.stdout
+        assert run(w, monkeypatch, "restore", "plan.json", "--confirm", "no").exit_code == 6
+        assert run(w, monkeypatch, "apply", "plan.json", "--confirm", plan.confirm).exit_code == 0
+        for name in ("plan.json", "plan.receipt.json"):
+            assert run(w, monkeypatch, "verify", name).exit_code == 0
+
+
 def test_an_id_that_protects_nothing_is_refused_and_a_task_without_artifacts_is_said_to_have_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

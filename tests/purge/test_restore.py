@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from analyzer.errors import GuardRefused, SourceError
-from analyzer.purge import backup, receipt, restore
+from analyzer.errors import GuardRefused, SourceError, SourceUnreachable, UsageError
+from analyzer.purge import backup, ledger, receipt, restore
+from analyzer.purge.apply import Pace
 from analyzer.purge.facts import Consent
 from tests.purge.leftovers import LEFTOVERS, World, world
 
@@ -62,6 +63,54 @@ def test_an_interrupted_restore_goes_on_without_doubling(tmp_path: Path, fault: 
         assert restored(w, path)["ids"] == first
         assert restored(w, path)["sent"] == 0
         assert len(w.living()) == len(before)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["between batches", "while an answer is lost"])
+def test_a_purge_that_did_not_come_to_its_end_is_undone_by_its_plan(tmp_path: Path, lost: bool) -> None:
+    with world(tmp_path) as w:
+        before = w.living()
+        plan, path = w.plan()
+        with pytest.raises((GuardRefused, SourceError)):
+            w.apply(plan, path, pace=Pace(batch_documents=1, settle_s=0.0, progress=lambda _: stop(w, lost)))
+        gone = before - w.living()
+        assert 0 < len(gone) < len(LEFTOVERS) and not receipt.path_of(path).exists()
+        assert bool(ledger.read(ledger.path_of(path), plan.hash).unsettled) == lost
+        w.deployment.faults.clear()
+        first = restored(w, path)
+        assert first["verified"]["ok"] and set(first["ids"]) == gone
+        assert restored(w, path)["sent"] == 0
+        deleted = {document["id"] for document in w.apply(plan, path)["deleted"]}
+        assert gone < deleted
+        for name in (path, receipt.path_of(path)):
+            made = restored(w, name)
+            assert made["verified"]["ok"] and set(made["ids"]) == deleted
+        assert len(w.living()) == len(before)
+
+
+def stop(w: World, lost: bool) -> None:
+    """Let an apply end before its next batch, or while it does not know what became of that."""
+    if not lost:
+        raise SourceUnreachable("no network")
+    w.deployment.faults.drop(function="_system/frontend/deleteDocuments", after_commit=True)
+    w.deployment.faults.refuse(503, "Busy", function="_system/frontend/listById", skip=1, times=None)
+
+
+def test_nobody_restores_while_the_plan_is_being_applied(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+
+        def look(_: int) -> None:
+            with pytest.raises(GuardRefused, match="guard another purge"):
+                restored(w, path)
+
+        assert w.apply(plan, path, pace=Pace(settle_s=0.0, progress=look))["verified"]["ok"]
+
+
+def test_a_plan_of_which_nothing_was_deleted_has_nothing_to_put_back(tmp_path: Path) -> None:
+    with world(tmp_path) as w, w.source() as source:
+        _, path = w.plan()
+        with pytest.raises(UsageError, match="nothing"):
+            restore.rehearse(source.connection, path, Consent())
 
 
 def test_what_cannot_come_back_is_said(tmp_path: Path) -> None:
