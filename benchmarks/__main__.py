@@ -50,8 +50,8 @@ def main(
             started_s = clock.monotonic_s()
             try:
                 found = importlib.import_module(f"benchmarks.{room}").rows(context)
-            except LeftOutError as why:
-                left_out[room] = str(why)
+            except LeftOutError as reason:
+                left_out[room] = str(reason)
             except Exception as error:  # one room's failure must not hide what the others measured
                 traceback.print_exc()
                 left_out[room], failed = f"failed: {error}"[:300], True

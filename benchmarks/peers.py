@@ -6,6 +6,8 @@ would still have to run that SQL is not counted, which is in its favour. Both al
 
 from __future__ import annotations
 
+import functools
+
 from benchmarks.context import Context, LeftOutError, Row
 from benchmarks.environments import installed
 from benchmarks.ingest import REMOVE
@@ -58,6 +60,6 @@ def rows(context: Context) -> list[Row]:
         ("collect an export: convex2pg", quick, "convex2pg, to SQL that nobody has run yet", 1.0),
     ):
         figure = Figure.of([theirs.wall_s / mine.wall_s for mine, theirs in zip(pair.ours, pair.floor, strict=True)])
-        judged = {"limit": limit, "judged_at": "100k", "limit_is_least": True}
-        found.append(at.row(name, figure, floor=floor, command="analyzer collect", **judged))
+        judge = functools.partial(at.row, limit=limit, judged_at="100k", limit_is_least=True)
+        found.append(judge(name, figure, floor=floor, command="analyzer collect"))
     return found

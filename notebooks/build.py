@@ -101,7 +101,7 @@ def notebook(cells: tuple[str, ...]) -> Any:
         is_code = position > 0 and source.split(maxsplit=1)[0].startswith(
             ("import", "analyzer.", "explained", "report", "leftovers", "HOUR_MS", "pd.", "plan")
         )
-        cell = (new_code_cell if is_code else new_markdown_cell)(source)
+        cell = new_code_cell(source) if is_code else new_markdown_cell(source)
         cell["id"] = hashlib.sha256(f"{position} {source}".encode()).hexdigest()[:8]  # the same every time
         made.append(cell)
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}

@@ -11,7 +11,7 @@ from typing import Any
 
 from analyzer.convex import ids
 from analyzer.convex.documents import screen
-from analyzer.model import Deployment, Snapshot, SourceInfo, TableCoverage, TableRef, TextFingerprint
+from analyzer.model import Deployment, DriftCount, Snapshot, SourceInfo, TableCoverage, TableRef, TextFingerprint
 from analyzer.store import Collection, IncomingTable, Store
 from analyzer.store.columns import KNOWN, shape
 
@@ -52,8 +52,11 @@ def put(
 ) -> Path:
     """Add one collection to the store of a test's folder; returns the store's path."""
     path = folder / "store.duckdb"
-    tables = {"users": [], "tasks": [], "chatMessages": [], "workflowTraces": []} | dict(documents)
-    incoming, drift = [], []
+    tables: dict[str, Sequence[Document]] = {"users": [], "tasks": [], "chatMessages": [], "workflowTraces": []} | dict(
+        documents
+    )
+    incoming: list[IncomingTable] = []
+    drift: list[DriftCount] = []
     for name, found in tables.items():
         if name in absent:
             continue

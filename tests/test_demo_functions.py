@@ -26,10 +26,10 @@ def test_the_functions_answer_as_the_recorded_deployment_did(case: dict[str, Any
     assert functions.get_recent_traces(traces) == expected["getRecentTraces"]
     if "artifact_ids" in case:
         left_out = {id_ for found in case["artifact_ids"].values() for id_ in found}
-        kept = [[d for d in documents if d["_id"] not in left_out] for documents in (messages, traces)]
+        messages, traces = ([d for d in documents if d["_id"] not in left_out] for documents in (messages, traces))
         without = case["expected_without_artifacts"]
-        assert functions.get_system_health(*kept, now_ms) == without["getSystemHealth"]
-        assert functions.check_alerts(*kept, now_ms) == without["checkAlerts"]
+        assert functions.get_system_health(messages, traces, now_ms) == without["getSystemHealth"]
+        assert functions.check_alerts(messages, traces, now_ms) == without["checkAlerts"]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ INSTEAD = {
 def blocks() -> list[tuple[str, str, str, str]]:
     """Return page, world, language and text of every fenced block that is written by hand."""
     return [
-        (page, *match.group(1, 3, 4))
+        (page, match[1], match[3], match[4])
         for page in PAGES
         if page not in GENERATED
         for match in FENCE.finditer((ROOT / page).read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ import sys
 from decimal import Decimal, localcontext
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -89,7 +90,7 @@ def test_fisher_harm_agrees_with_scipy() -> None:
     small = [pair for pair in GRID if pair[1] <= 997]
     for k_post, n_post in small:
         for k_base, n_base in small[::2]:
-            table = [[k_post, n_post - k_post], [k_base, n_base - k_base]]
+            table = np.array([[k_post, n_post - k_post], [k_base, n_base - k_base]])
             expected = fisher_exact(table, alternative="greater").pvalue
             assert fisher_harm(k_post, n_post, k_base, n_base) == pytest.approx(expected, rel=1e-9, abs=1e-290)
 

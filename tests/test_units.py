@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -29,9 +29,7 @@ def test_an_instant_reads_back_as_it_was_written(ms: int) -> None:
 
 @given(st.integers(0, LAST_MS))
 def test_an_instant_agrees_with_the_calendar_of_the_standard_library(ms: int) -> None:
-    assert datetime.fromisoformat(units.instant(ms)) == datetime.fromtimestamp(0, UTC) + units.timedelta(
-        milliseconds=ms
-    )
+    assert datetime.fromisoformat(units.instant(ms)) == datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=ms)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +132,7 @@ def test_a_count_takes_the_plural_of_its_noun() -> None:
 @given(st.text(alphabet=st.characters()))
 def test_visible_text_holds_nothing_that_a_terminal_obeys(text: str) -> None:
     shown = units.visible(text)
-    assert not any(units.unicodedata.category(c) in units._HIDDEN_CATEGORIES for c in shown)
+    assert not any(unicodedata.category(c) in units._HIDDEN_CATEGORIES for c in shown)
     shown.encode("utf-8")
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 from tests import storing
-from tests.analysis.leftovers import helper_task, helper_user, message, placeholder, prompt, task, trace, user
+from tests.analysis.leftovers import Document, helper_task, helper_user, message, placeholder, prompt, task, trace, user
 
 HOUR_MS = 3_600_000
 Documents = dict[str, list[dict[str, Any]]]
@@ -46,7 +47,7 @@ class Deployment:
         self._count += 1
         n, chance = self._count, self._chance
         of, to = self._any("tasks"), self._any("chatMessages")
-        makers = {
+        makers: dict[str, list[Callable[[int], Document]]] = {
             "users": [user, helper_user],
             "tasks": [
                 lambda n: helper_task(n, self._any("users")),

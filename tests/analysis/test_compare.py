@@ -105,11 +105,8 @@ def test_a_table_that_was_not_collected_is_missing_and_not_empty(tmp_path: Path)
 
 def test_leftovers_of_tests_are_left_out_and_accounted_for(tmp_path: Path) -> None:
     helper = task(3, title="x", repoFullName="test/test-repo", workspacePath="/tmp/test", isScratchpad=True)
-    tables = {
-        "tasks": [task(1), helper],
-        "chatMessages": [message(1, T0), message(2, T0, "failed", task=3)],
-    }
-    found = counted(tmp_path, **tables)
+    messages = [message(1, T0), message(2, T0, "failed", task=3)]
+    found = counted(tmp_path, tasks=[task(1), helper], chatMessages=messages)
     assert found.outcome("after", "chatMessages") == Outcomes(settled=1, completed=1)
     assert found.excluded == {"chatMessages": 1}
 

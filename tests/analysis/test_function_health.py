@@ -179,8 +179,8 @@ def test_whenever_variables_change_the_empty_caches_behind_it_are_no_regression(
     rows = []
     for at in range(-60, 60):
         is_empty = any(change <= at < change + settle for change in changes)
-        found = 0 if is_empty else calls * hits // 100
-        rows.append(minute(at, calls, cache_hits=found, cache_misses=calls - found))
+        hit = 0 if is_empty else calls * hits // 100
+        rows.append(minute(at, calls, cache_hits=hit, cache_misses=calls - hit))
     seen = metrics(rows, start=START - 60 * MINUTE)
     flips = [changed(change) for change in sorted(set(changes))]
     found = send(tmp_path, seen, *flips, settle_ms=settle * MINUTE)

@@ -33,12 +33,13 @@ def _report(
     policy: Policy = DEPLOYED,
     lists: InternalLists = NO_LISTS,
     snapshot: int | None = None,
+    now_ms: int = NOW_MS,
     **how: Any,
 ) -> health.HealthReport:
     with Store.read(path) as store:
         frame = store.frame(store.snapshot(snapshot), at_ms)
         artifacts.prepare(frame, RULES, lists, orphans=filter_name is FilterName.WIDE)
-        return health.assess(frame, **({"policy": policy, "filter_name": filter_name, "now_ms": NOW_MS} | how))
+        return health.assess(frame, policy=policy, filter_name=filter_name, now_ms=now_ms, **how)
 
 
 def _ids(report: health.HealthReport) -> list[str]:

@@ -40,7 +40,7 @@ def _reported(path: Path) -> Reported | None:
 def test_a_claim_that_its_documents_bear_out_gives_no_finding(tmp_path: Path) -> None:
     path = _recorded(tmp_path, getSystemHealth=as_floats(HEALTH), checkAlerts=as_floats(ALERTS))
     found = _reported(path)
-    assert found is not None
+    assert found is not None and found.system_health is not None
     assert (found.system_health, found.alerts, found.findings, found.at_ms) == (HEALTH, ALERTS, (), NOW_MS)
     assert isinstance(found.system_health["messages"]["total"], int), "numbers as the app prints them"
 

@@ -36,7 +36,8 @@ def _history(seed: int) -> list[tuple[int, dict[str, list[dict[str, Any]]]]]:
     born = {n: NOW_MS - chance.randrange(0, 8 * HOUR) for n in range(90)}
     history = []
     for at_ms in (NOW_MS - 4 * HOUR, NOW_MS - 90 * MINUTE, NOW_MS):
-        messages, traces = [], []
+        messages: list[dict[str, Any]] = []
+        traces: list[dict[str, Any]] = []
         for n, born_ms in born.items():
             if born_ms > at_ms or chance.random() < 0.1:  # not yet there, or deleted before this export
                 continue

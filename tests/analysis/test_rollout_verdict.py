@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -175,7 +176,8 @@ def test_completion_is_shown_as_completion_and_judged_as_its_loss() -> None:
     assert metric.difference.value == pytest.approx(0.75 - 0.995)
     assert metric.verdict is Verdict.FAIL
     assert metric.test is not None
-    assert metric.test.p == pytest.approx(fisher_exact([[100, 300], [5, 995]], alternative="greater").pvalue, abs=1e-12)
+    counts = np.array([[100, 300], [5, 995]])
+    assert metric.test.p == pytest.approx(fisher_exact(counts, alternative="greater").pvalue, abs=1e-12)
 
 
 def test_completion_is_judged_per_task_where_documents_of_a_task_move_together() -> None:

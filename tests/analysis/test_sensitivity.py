@@ -13,13 +13,13 @@ from analyzer.analysis.sensitivity import Sensitivity, sensitivity
 from analyzer.model import FilterName
 from analyzer.rules import InternalLists
 from analyzer.store import Store
-from tests.analysis.leftovers import helper_task, helper_user, message, placeholder, prompt, task, trace, user
+from tests.analysis.leftovers import Document, helper_task, helper_user, message, placeholder, prompt, task, trace, user
 from tests.storing import NOW_MS, put
 
 RULES = rules.load_all()
 LISTS = InternalLists(emails=("ada@acme.example",))
 DATED = {"createdAt": float(NOW_MS - 60_000), "_creationTime": float(NOW_MS - 60_000)}
-UNFINISHED = [
+UNFINISHED: list[Document] = [
     *({"status": status, "createdAt": "n/a"} for status in ("pending", "failed")),
     *({"status": "streaming", "createdAt": float(NOW_MS - age_ms)} for age_ms in (60_000, 3_000_000, 9_000_000)),
 ]

@@ -65,7 +65,7 @@ classes = st.sampled_from(
 many_spans = st.lists(
     st.builds(
         lambda place, start, length, count: Span(
-            *place, start, None if place[1] == "stuck" else start + length, None, count
+            place[0], place[1], start, None if place[1] == "stuck" else start + length, None, count
         ),
         classes,
         st.integers(0, 60),

@@ -38,7 +38,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def path(made: Path, tmp_path: Path) -> Path:
     """Return a store of this test's own."""
-    return shutil.copy(made, tmp_path / "own.duckdb")
+    return Path(shutil.copy(made, tmp_path / "own.duckdb"))
 
 
 def run(path: Path, *words: str) -> Result:

@@ -61,7 +61,7 @@ def test_there_is_a_folder_a_table_and_in_it_one_a_day_with_the_documents_in_for
     assert {f"is_in_force=true/{DAY}", f"is_in_force=false/{DAY}"} <= found
     assert "is_in_force=false/day=__HIVE_DEFAULT_PARTITION__" in found, "of a deletion, which has no creation time"
     assert (tmp_path / "out" / "revision_other" / "table_name=todos" / "is_in_force=true" / DAY).is_dir()
-    in_force = duckdb.sql(f"select id, status from '{messages}/is_in_force=true/*/*.parquet'").fetchall()
+    in_force = duckdb.execute(f"select id, status from '{messages}/is_in_force=true/*/*.parquet'").fetchall()
     assert sorted(in_force) == sorted((m["_id"], m["status"]) for m in (message(1, 1), prompt(2, 2)))
 
 

@@ -122,7 +122,7 @@ def test_parquet_holds_the_rows_also_over_an_older_file(words: list[str], path: 
     for _ in range(2):
         result = run(*words, "--format", "parquet", "-o", "out.parquet", path=path)
         assert result.exit_code == 0, result.output
-    rows = duckdb.sql(f"from '{tmp_path / 'out.parquet'}'").fetchall()
+    rows = duckdb.execute(f"from '{tmp_path / 'out.parquet'}'").fetchall()
     assert "certain" in {row[0] for row in rows}
 
 

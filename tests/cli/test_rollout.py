@@ -43,7 +43,7 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def store(collected: Path, tmp_path: Path) -> Path:
     """Return a store of this test's own."""
-    return shutil.copy(collected, tmp_path / "own.duckdb")
+    return Path(shutil.copy(collected, tmp_path / "own.duckdb"))
 
 
 def run(store: Path, *words: str) -> Result:

@@ -156,11 +156,13 @@ def test_a_collect_that_fails_is_tried_again_a_minute_later_and_said(store: Path
     assert ready.told == [("T+1h", "PASS", 63), ("T+2h", "PASS", 120)]
 
 
-def test_a_look_whose_data_never_came_is_told_as_no_data_an_hour_after_the_last(store: Path) -> None:
+def test_a_look_whose_data_never_came_is_told_as_no_data_an_hour_after_the_last(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Deployment() as d:
         ready = started(d, store)
         d.faults.page(520, times=None)
-        ready.sleep_s = lambda _: d.clock.advance_ms(20 * MINUTE_MS)  # type: ignore[method-assign]  # asleep in between
+        monkeypatch.setattr(ready, "sleep_s", lambda _: d.clock.advance_ms(20 * MINUTE_MS))  # asleep in between
         ready.run()
         assert ready.told == [("T+1h", "NO_DATA", 181), ("T+2h", "NO_DATA", 181)]
         assert ready.collects == [61, 81, 101, 121, 141, 161]

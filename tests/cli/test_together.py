@@ -43,7 +43,7 @@ def test_explain_works_fifty_times_and_more_while_another_process_collects(tmp_p
     store = tmp_path / "s.duckdb"
     assert analyzer("collect", recordings()[0], "--db", store).returncode == 0
     collecting = subprocess.Popen([sys.executable, "-c", COLLECT_ALL, str(DEMO), str(store)])
-    seen = []
+    seen: list[int] = []
     while len(seen) < 50 or collecting.poll() is None:
         found = explanation(Settings(store=store, wait_s=30.0))
         assert found.raw_status.value in ("healthy", "degraded")

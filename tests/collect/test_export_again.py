@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ CHANGES: dict[str, Callable[[Documents], Documents]] = {
 
 def add(
     store: Path,
-    found: Documents,
+    found: Sequence[dict[str, Any] | bytes],
     hours: int,
     *,
     blind: bool = False,

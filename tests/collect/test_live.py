@@ -51,7 +51,7 @@ def held(store: Path, snapshot_no: int) -> dict[str, dict[str, str | None]]:
 
 
 def truth(d: Deployment) -> dict[str, dict[str, str | None]]:
-    notes = {id_: f'{{"n":{found["n"]}}}' for id_, found in d.documents("notes").items()}
+    notes: dict[str, str | None] = {id_: f'{{"n":{found["n"]}}}' for id_, found in d.documents("notes").items()}
     messages = {id_: found.get("status") for id_, found in d.documents("chatMessages").items()}
     return {"chatMessages": messages, "notes": notes}
 

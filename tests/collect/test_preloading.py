@@ -59,7 +59,8 @@ def test_the_file_of_a_spool_is_private_and_without_its_texts_which_are_gone(tmp
 
 def test_what_cannot_be_loaded_is_named_and_nothing_behind_it_is_loaded(tmp_path: Path) -> None:
     good, bad = tmp_path / "good", tmp_path / "bad"
-    good.mkdir(), bad.mkdir()
+    good.mkdir()
+    bad.mkdir()
     line = json.dumps({"_id": "k1", "leftovers": None, "$row": 0})
     twice = spooled(bad, [line, line.replace('{"_id"', '{"role": "USER", "role": "USER", "_id"').replace(": 0", ": 1")])
     with Preloading(tmp_path, [], keep_text=False) as preloading:

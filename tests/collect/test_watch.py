@@ -122,8 +122,13 @@ def test_a_server_that_was_away_is_a_recorded_failure_and_the_watch_goes_on(stor
 
 def test_calls_of_before_a_restart_are_lost_and_known_to_be(store: Path) -> None:
     with Deployment() as d:
+
+        def called_and_restarted() -> None:
+            call(d, 4)
+            d.restart()
+
         call(d, 3)
-        watched(d, store, 3, {2: lambda: (call(d, 4), d.restart())})
+        watched(d, store, 3, {2: called_and_restarted})
     assert [gap.until_ms - gap.from_ms for gap in gaps(store, "calls")] == [pytest.approx(MINUTE_MS, abs=100)]
     assert rows(store, f"select count(*) from function_call where function_path = '{FN}'") == [(3,)]
 

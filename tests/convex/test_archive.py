@@ -172,7 +172,7 @@ def test_both_kinds_of_generated_schema_are_recognised(tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_the_size_of_a_table(tmp_path: Path) -> None:
     line = b'{"_id":"%s","text":"%s"}\n' % (FILE_ID.encode(), bytes(range(48, 91)) * 20)
     path = tmp_path / "large.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive, archive.open("t/documents.jsonl", "w") as entry:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file, file.open("t/documents.jsonl", "w") as entry:
         for _ in range(50):
             entry.write(line * (2**20 // len(line)))
     tracemalloc.start()

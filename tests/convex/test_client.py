@@ -307,7 +307,7 @@ def test_a_change_with_an_empty_answer_is_done() -> None:
 
 def test_raw_bytes_are_sent_as_they_are() -> None:
     with serving([ok("token")]) as server, client_of(server) as client:
-        params = {"uploadToken": "a/b", "partNumber": 1}
+        params: dict[str, str | int] = {"uploadToken": "a/b", "partNumber": 1}
         path = "/api/import/upload_part"
         assert client.change(path, b"\x00\xff", params=params, permission="ImportBackups") == "token"
     assert server.requests[0].body == b"\x00\xff"

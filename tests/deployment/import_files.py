@@ -61,7 +61,8 @@ def _read_zip(content: bytes, component: str) -> list[Rows]:
         archive = zipfile.ZipFile(io.BytesIO(content))
     except zipfile.BadZipFile as error:
         raise ImportFailedError(f"The file is no ZIP: {error}") from error
-    found, numbers = [], {}
+    found: list[Rows] = []
+    numbers: dict[tuple[str, str], int] = {}
     with archive:
         names = set(archive.namelist())
         for name in archive.namelist():

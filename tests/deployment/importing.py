@@ -161,8 +161,8 @@ class Imports:
                 found.deleted += table.tablet.count(ts) if table.tablet else 0
             if found.mode == "requireEmpty":
                 for rows in found.rows:
-                    table = database.add_component(rows.component).tables.get(rows.table)
-                    if table and table.tablet and table.tablet.count(ts):
+                    there = database.add_component(rows.component).tables.get(rows.table)
+                    if there and there.tablet and there.tablet.count(ts):
                         raise ImportFailedError(
                             f"TableExists: Import table `{rows.table}` already exists. Use `--append` or `--replace`."
                         )

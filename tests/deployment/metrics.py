@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -113,7 +114,7 @@ class Metrics:
             wanted = orjson.loads(request.query["percentiles"])
         except (KeyError, ValueError) as error:
             raise _fault() from error
-        return json_response([[p, self._series(window, lambda bins, p=p: _percentile(bins, key, p))] for p in wanted])
+        return json_response([[p, self._series(window, partial(_percentile, key, p))] for p in wanted])
 
     def scheduled_job_lag(self, request: Request, identity: Identity) -> Response:
         """Gaps are filled with the last known lag, as the server does."""
@@ -213,7 +214,7 @@ class Metrics:
         return json_response([*answer, [REST, self._share(window, rest, part, other)]])
 
 
-def _percentile(bins: list[Bin], key: str, percentile: float) -> float | None:
+def _percentile(key: str, percentile: float, bins: list[Bin]) -> float | None:
     found = sorted(value for b in bins for value in b.latencies_s.get(key, ()))
     if not found:
         return None

@@ -59,7 +59,6 @@ class Page:
     truncates: list[dict[str, str]] = field(default_factory=list)
     values: list[dict[str, Any]] = field(default_factory=list)
 
-    @property
     def is_full(self) -> bool:
         return self.rows_left <= 0 or self.read_left <= 0 or self.bytes_left <= 0
 
@@ -191,7 +190,7 @@ class DataSync:
         log, at = self.backend.database.log, self.backend.database.log_place(place.ts)
         while at < len(log):
             row = log[at]
-            if page.is_full and row.ts != place.ts:
+            if page.is_full() and row.ts != place.ts:
                 return
             page.read_left -= 1
             at, place.ts = at + 1, row.ts
@@ -205,7 +204,7 @@ class DataSync:
 
     def _copy(self, place: Place, target: dict[str, Tablet], page: Page, wanted: Selection) -> None:
         """Copy on, table by table."""
-        while not page.is_full:
+        while not page.is_full():
             if place.current is None:
                 todo = next((t for t in target.values() if t.id not in place.copied), None)
                 if todo is None:
@@ -217,7 +216,7 @@ class DataSync:
                 page.read_left -= 1
                 page.add(target[tablet_id], revision, wanted)
                 after = revision.id
-                if page.is_full:
+                if page.is_full():
                     place.current = (tablet_id, component, table, after)
                     break
             else:

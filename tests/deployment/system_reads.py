@@ -108,7 +108,13 @@ def components(call: Call, args: dict[str, Any]) -> Any:
     found = []
     for component in sorted(call.backend.database.components.values(), key=lambda c: c.path):
         name = {"name": component.name} if component.path else {}
-        entry = {"id": component.id, "path": component.path, "args": {}, "state": "active", "httpPrefix": None}
+        entry: dict[str, Any] = {
+            "id": component.id,
+            "path": component.path,
+            "args": {},
+            "state": "active",
+            "httpPrefix": None,
+        }
         found.append(entry | name)
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 import socket
 import threading
@@ -81,7 +82,9 @@ class Application(Protocol):
     """What answers requests."""
 
     faults: Faults
-    closing: threading.Event
+
+    @property
+    def closing(self) -> threading.Event: ...
 
     def handle(self, request: Request) -> Response: ...
 
@@ -166,6 +169,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.wfile.write(accept(self.headers.get("Sec-WebSocket-Key", "")))
         self.wfile.flush()
+        assert isinstance(self.rfile, io.BufferedReader), "requests are read through a buffer"
         self.server.application.talk(WebSocket(self.connection, self.rfile))
 
     def _meet(self, struck: list[Fault], request: Request) -> Response:

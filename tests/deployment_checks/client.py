@@ -22,7 +22,8 @@ class Client(httpx.Client):
         """Call a function and return the whole answer."""
         response = self.post(f"/api/{endpoint}", json={"path": path, "args": args or {}} | more)
         assert response.status_code == 200, response.text
-        return response.json()
+        answer: dict[str, Any] = response.json()
+        return answer
 
     def value(self, path: str, args: Any = None, **more: Any) -> Any:
         """Return what a function returns."""
@@ -37,7 +38,8 @@ class Client(httpx.Client):
         """Return what a function threw."""
         answer = self.call(path, args, **more)
         assert answer["status"] == "error", answer
-        return answer["errorMessage"]
+        message: str = answer["errorMessage"]
+        return message
 
 
 def refusal(response: httpx.Response) -> tuple[int, str]:

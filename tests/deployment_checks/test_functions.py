@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import base64
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.deployment import Deployment, FunctionError, Limits
+from tests.deployment.functions import Call
 from tests.deployment_checks.client import Client, refusal
 
 HEALTH = "monitoring/dashboard:getSystemHealth"
 FLAGS = "monitoring/dashboard:getFeatureFlags"
 
 
-def throw(message: str, *data: object) -> object:
-    def handler(call, args):
+def throw(message: str, *data: object) -> Callable[[Call, dict[str, Any]], Any]:
+    def handler(call: Call, args: dict[str, Any]) -> Any:
         call.log("before it broke")
         raise FunctionError(message, *data)
 
@@ -113,10 +116,14 @@ def test_no_key_a_bad_key_a_foreign_key_and_a_weak_key_are_refused_differently(d
 
 def test_a_weak_key_fails_a_built_in_function_by_status_or_inside_it(deployment: Deployment) -> None:
     with Client(deployment, deployment.key_without("WriteData")) as client:
-        body = {"path": "_system/frontend/deleteDocuments", "args": {"toDelete": []}}
-        assert refusal(client.post("/api/mutation", json=body)) == (403, "OperationNotPermitted")
+        path = "_system/frontend/deleteDocuments"
+        args: dict[str, Any] = {"toDelete": []}
+        assert refusal(client.post("/api/mutation", json={"path": path, "args": args})) == (
+            403,
+            "OperationNotPermitted",
+        )
         deployment.settings.denies_in_function = True
-        assert "You do not have permission" in client.error(body["path"], body["args"], endpoint="mutation")
+        assert "You do not have permission" in client.error(path, args, endpoint="mutation")
 
 
 def test_what_stands_before_the_bar_of_a_key_does_not_count(deployment: Deployment) -> None:
@@ -275,7 +282,7 @@ def test_more_calls_at_once_than_allowed_are_429(deployment: Deployment, client:
     started, go_on = threading.Event(), threading.Event()
     deployment.settings.mutations_at_once = 1
 
-    def slowly(call, args):
+    def slowly(call: Call, args: dict[str, Any]) -> Any:
         started.set()
         go_on.wait(60)
 

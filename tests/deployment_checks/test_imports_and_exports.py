@@ -24,11 +24,13 @@ def upload(client: Client, content: bytes, **wanted: Any) -> str:
     params = {"uploadToken": token, "partNumber": 1}
     part = client.post("/api/import/upload_part", params=params, content=content).json()
     body = {"import": {"format": "jsonLines", "tableName": "users"} | wanted, "uploadToken": token}
-    return client.post("/api/import/finish_upload", json=body | {"partTokens": [part]}).json()["importId"]
+    id_: str = client.post("/api/import/finish_upload", json=body | {"partTokens": [part]}).json()["importId"]
+    return id_
 
 
 def state(client: Client, import_id: str) -> dict[str, Any]:
-    return client.value(QUERY, {"importId": import_id})["state"]
+    found: dict[str, Any] = client.value(QUERY, {"importId": import_id})["state"]
+    return found
 
 
 def settle(client: Client, import_id: str) -> dict[str, Any]:
@@ -185,17 +187,18 @@ def test_a_zip_is_lossless_with_its_marker_and_all_float_without(
     deployment: Deployment, client: Client, tmp_path: Path
 ) -> None:
     path = tmp_path / "export.zip"
-    row = {"big": 2**60, "whole": 5.0, "_id": deployment.backend.database.new_id(10_001), "_creationTime": 1.0}
+    id_ = deployment.backend.database.new_id(10_001)
+    row = {"big": 2**60, "whole": 5.0, "_id": id_, "_creationTime": 1.0}
     write_export(path, {("", "users"): [row]}, table_numbers={("", "users"): 10_001})
     assert carry_out(client, path.read_bytes(), format="zip", tableName=None, mode="replace")["state"] == "completed"
-    assert deployment.documents("users")[row["_id"]] == row
+    assert deployment.documents("users")[id_] == row
     plain = io.BytesIO()
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(plain, "w") as new:
         for name in old.namelist():
             if "generated_schema" not in name:
                 new.writestr(f"snapshot/{name}", old.read(name))
     assert carry_out(client, plain.getvalue(), format="zip", tableName=None, mode="replace")["state"] == "completed"
-    assert type(deployment.documents("users")[row["_id"]]["big"]) is float
+    assert type(deployment.documents("users")[id_]["big"]) is float
 
 
 def test_tables_whose_name_begins_with_an_underscore_are_passed_over(
@@ -247,7 +250,7 @@ def test_an_import_can_be_cancelled_and_grows_too_old(deployment: Deployment, cl
 def export(client: Client, **params: Any) -> dict[str, Any]:
     assert client.post("/api/export/request/zip", params=params).content == b""
     for _ in range(20):
-        row = client.value(LATEST)
+        row: dict[str, Any] = client.value(LATEST)
         if row["state"] == "completed":
             return row
     raise AssertionError(row)

@@ -17,7 +17,8 @@ FLAGS_KEY = "monitoring/dashboard.js:getFeatureFlags"
 
 
 def entries(client: Client, cursor: float = 0.0) -> list[dict[str, Any]]:
-    return client.get(STREAM, params={"cursor": repr(cursor)}).json()["entries"]
+    found: list[dict[str, Any]] = client.get(STREAM, params={"cursor": repr(cursor)}).json()["entries"]
+    return found
 
 
 def window(deployment: Deployment, minutes: int = 10, buckets: int | None = None, before_s: float = 0) -> str:

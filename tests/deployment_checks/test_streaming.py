@@ -20,7 +20,8 @@ DAY_S = 86_400
 def sync(client: Client, cursor: str | None = None, **more: Any) -> dict[str, Any]:
     response = client.post("/api/v1/data/sync", json=({"cursor": cursor} if cursor else {}) | more)
     assert response.status_code == 200, response.text
-    return response.json()
+    found: dict[str, Any] = response.json()
+    return found
 
 
 class Copy:
@@ -124,7 +125,10 @@ def test_a_snapshot_stays_as_it_was_while_documents_change(deployment: Deploymen
 
 def test_snapshots_too_new_too_old_and_bad_cursors_are_refused(deployment: Deployment, client: Client) -> None:
     ts = deployment.now_ts()
-    params = [({"snapshot": ts + 10**15}, "SnapshotTooNew"), ({"cursor": "junk"}, "InvalidListSnapshotCursor")]
+    params: list[tuple[dict[str, int | str], str]] = [
+        ({"snapshot": ts + 10**15}, "SnapshotTooNew"),
+        ({"cursor": "junk"}, "InvalidListSnapshotCursor"),
+    ]
     for wrong, code in params:
         assert refusal(client.get("/api/list_snapshot", params=wrong)) == (400, code)
     deployment.clock.advance_s(6 * DAY_S)

@@ -19,7 +19,9 @@ DELETE = f"{FRONTEND}/deleteDocuments"
 
 def page(client: Client, table: str, items: int, cursor: str | None = None, **more: Any) -> dict[str, Any]:
     opts = {"numItems": items, "cursor": cursor}
-    return client.value("_system/cli/tableData", {"table": table, "order": "asc", "paginationOpts": opts} | more)
+    args = {"table": table, "order": "asc", "paginationOpts": opts}
+    found: dict[str, Any] = client.value("_system/cli/tableData", args | more)
+    return found
 
 
 def entries(table: str, *found: str) -> dict[str, Any]:

@@ -51,7 +51,8 @@ class Browser:
             answer = self._read()
             if answer.get("id") == self._number:
                 assert "error" not in answer, answer
-                return answer["result"]
+                result: dict[str, Any] = answer["result"]
+                return result
             self.events.append(answer)
 
     def open(self, path: Path, *, width: int, dark: bool = False) -> None:
@@ -95,7 +96,8 @@ class Browser:
             assert piece, "the browser went away"
             self._unread += piece
         message, _, self._unread = self._unread.partition(b"\0")
-        return json.loads(message)
+        read: dict[str, Any] = json.loads(message)
+        return read
 
 
 @contextlib.contextmanager

@@ -31,7 +31,15 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("oldest")
     venv.create(folder, with_pip=True)
     found = folder / "bin" / "python"
-    install = [found, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps", f"duckdb=={oldest()}"]
+    install: list[str | Path] = [
+        found,
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--no-deps",
+        f"duckdb=={oldest()}",
+    ]
     done = subprocess.run(install, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.skip(f"duckdb {oldest()} cannot be installed: {(done.stderr.strip() or 'pip failed').splitlines()[-1]}")
@@ -57,7 +65,17 @@ def test_store_queries_and_recorded_health_cases_hold_with_the_oldest_duckdb(pyt
         check=True,
     )
     assert used.stdout.strip() == oldest()
-    tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not external", *WHAT_USES_IT]
+    tests: list[str | Path] = [
+        python,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "not external",
+        *WHAT_USES_IT,
+    ]
     done = subprocess.run(tests, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:]
     assert re.search(r"\d+ passed", done.stdout)

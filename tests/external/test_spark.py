@@ -40,7 +40,7 @@ def test_the_command_prints_the_same_with_either_engine(python: Path, tmp_path: 
     environment["PYTHONPATH"] = str(ROOT)
 
     def analyzer(*words: str) -> str:
-        command = [python, "-m", "analyzer", *words]
+        command: list[str | Path] = [python, "-m", "analyzer", *words]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -292,6 +293,4 @@ _asks: Sequence[tuple[str, Callable[[Client], None], Sequence[bytes], tuple[str,
         ("convex/refusals.py", "convex/client.py", "convex/wire.py"),
     ),
 )
-TARGETS = tuple(
-    Target(name, asking(ask), lambda seeds=seeds: list(seeds), modules) for name, ask, seeds, modules in _asks
-)
+TARGETS = tuple(Target(name, asking(ask), partial(list[bytes], seeds), modules) for name, ask, seeds, modules in _asks)

@@ -52,6 +52,10 @@ class World:
     def store(self) -> Path:
         return self.folder / "store.duckdb"
 
+    @property
+    def state(self) -> str:
+        return self.deployment.settings.state
+
     @contextmanager
     def source(self, key: str | None = None) -> Iterator[LiveSource]:
         found = keys.parse(key or self.deployment.admin_key, "a test")

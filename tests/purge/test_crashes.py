@@ -68,10 +68,10 @@ def test_killed_while_paused_it_stays_paused_until_the_same_command_is_started_a
         plan, path = w.plan()
         killed_while(w, w.deployment.faults.hold(function=DELETE), "--pause")
         w.deployment.faults.clear()
-        assert w.deployment.settings.state == "paused"
+        assert w.state == "paused"
         assert ledger.read(ledger.path_of(path), plan.hash).paused_by == "us"
         made = w.apply(plan, path)
-        assert w.deployment.settings.state == "running" and made["verified"]["ok"]
+        assert w.state == "running" and made["verified"]["ok"]
         assert {d["id"] for d in made["deleted"]} == {w.ids[n] for n in LEFTOVERS}
 
 

@@ -146,6 +146,7 @@ class Purging(RuleBasedStateMachine):
     @precondition(lambda self: self.plan is not None)
     @rule()
     def it_is_rehearsed(self) -> None:
+        assert self.plan is not None
         before = len(self.w.deployment.history)
         try:
             made = self.w.apply(self.plan, self.path, is_dry_run=True)

@@ -124,10 +124,10 @@ def test_a_pause_that_was_announced_and_is_somebody_elses_is_left(tmp_path: Path
         w.deployment.settings.state = "paused"
         w.deployment.backend.audit.write("pause_deployment", {}, key, user_agent="dashboard-0.0.0")
         pause.recover(client, Ledger(None, state), lambda _: None)
-        assert w.deployment.settings.state == "paused" and state.paused_by == "others"
+        assert w.state == "paused" and state.paused_by == "others"
         state = State(server_ms=NOW_MS, paused_by="us", is_pause_done=True)  # it was ours for certain
         pause.recover(client, Ledger(None, state), lambda _: None)
-        assert w.deployment.settings.state == "running" and state.paused_by is None
+        assert w.state == "running" and state.paused_by is None
 
 
 @pytest.mark.parametrize("path_", [pause.PAUSE_PATH, pause.UNPAUSE_PATH])

@@ -7,13 +7,14 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from analyzer.errors import GuardRefused
 from analyzer.model import TableCoverage, TableRef
 from analyzer.purge import backup, checks, guards, ledger
 from analyzer.purge.facts import Caps
-from analyzer.purge.plan_file import Evidence
+from analyzer.purge.plan_file import Evidence, Planned
 from tests.purge.test_guards import (
     BAD,
     FOREIGN,
@@ -50,7 +51,7 @@ def of_the_list() -> Iterator[str]:
     for name, bad in BAD.items():
         guard = next(guard for guard in guards.GUARDS if guard.name == name)
         for facts in bad:
-            yield refusal(lambda facts=facts: guards.check_all(facts))
+            yield refusal(partial(guards.check_all, facts))
             assert guard.finds(facts)
     yield refusal(lambda: (_ for _ in ()).throw(guards.refused("a name", "this", "that\x1b[2J")))
 
@@ -62,9 +63,9 @@ def of_moments() -> Iterator[str]:
     yield refusal(lambda: checks.check_snapshot(snapshot(), "other-one-2", NOW_MS * 10**6))
     for minutes in (16, -16):
         late_ns = NOW_MS * 10**6 + minutes * 60 * 10**9
-        yield refusal(lambda at_ns=late_ns: checks.check_snapshot(snapshot(), GOOD.deployment.name, at_ns))
+        yield refusal(partial(checks.check_snapshot, snapshot(), GOOD.deployment.name, late_ns))
     for typed in (None, "", "yes"):
-        yield refusal(lambda typed=typed: checks.check_confirmation(PLAN, typed))
+        yield refusal(partial(checks.check_confirmation, PLAN, typed))
     evidence = replace(GROUP, evidence=(Evidence("", "chatMessages", FOREIGN.id, "0" * 64),))
     unread = replace(GROUP, evidence=(Evidence("", "chatMessages", FOREIGN.id, None),))
     for group, changed in (
@@ -126,6 +127,12 @@ def test_every_refusal_reads_as_it_was_reviewed(tmp_path: Path) -> None:
     assert everything(tmp_path) == SAID.read_text(encoding="utf-8")
 
 
+def line_of(document: Planned) -> bytes:
+    now = NOW[document.id]
+    assert now is not None
+    return now.line
+
+
 def test_a_backup_is_made_byte_for_byte_the_same_and_says_what_it_is(tmp_path: Path) -> None:
     now = NOW | {SCRUB.id: SURVIVOR}
     for name in ("a.zip", "b.zip"):
@@ -157,11 +164,11 @@ def test_a_backup_is_made_byte_for_byte_the_same_and_says_what_it_is(tmp_path: P
             assert (info.external_attr >> 16, info.create_system) == (0o100600, 3)
             assert (info.compress_type, info.date_time) == (zipfile.ZIP_DEFLATED, (1980, 1, 1, 0, 0, 0))
         assert archive.read("_purged_tasks/generated_schema.jsonl") == b'"uniform"\n'
-        assert archive.read("_purged_tasks/documents.jsonl") == NOW[TASK.id].line + b"\n"
+        assert archive.read("_purged_tasks/documents.jsonl") == line_of(TASK) + b"\n"
         manifest = archive.read("manifest.json")
     assert manifest == json.dumps(told, sort_keys=True, separators=(",", ":")).encode() + b"\n"
     held = backup.read(tmp_path / "a.zip")
-    assert held == {MESSAGE.id: ("chatMessages", NOW[MESSAGE.id].line), TASK.id: ("tasks", NOW[TASK.id].line)}
+    assert held == {MESSAGE.id: ("chatMessages", line_of(MESSAGE)), TASK.id: ("tasks", line_of(TASK))}
     two = [TASK, planned("tasks", 2)]
     backup.write(tmp_path / "two.zip", PLAN, two, NOW | {two[1].id: found("tasks", 2)})
     assert set(backup.read(tmp_path / "two.zip")) == {document.id for document in two}
@@ -174,7 +181,7 @@ def test_a_backup_without_some_documents_says_so_and_holds_the_others_as_they_we
     content, left = backup.without(made.path, frozenset({TASK.id, "another"}))
     made.path.write_bytes(content)
     assert left == 1
-    assert backup.read(made.path) == {MESSAGE.id: ("chatMessages", NOW[MESSAGE.id].line)}
+    assert backup.read(made.path) == {MESSAGE.id: ("chatMessages", line_of(MESSAGE))}
     assert backup.read(made.path, backup.SCRUBBED) == {SCRUB.id: ("chatMessages", SURVIVOR.line)}
     assert backup.manifest(made.path) == told | {
         "documents": {MESSAGE.id: MESSAGE.sha256},

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
+import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from analyzer.analysis.verdict import RolloutReport
 from analyzer.report import charts, charts_canvas, charts_rollout, charts_svg, charts_time
 from analyzer.report.charts_canvas import label_rows
 from analyzer.report.charts_time import FlagHistory, Moment, Usual
 from tests.report.reports import HOUR_MS, NASTY, T0_MS, report, without_metrics
+
+Draw = Callable[[RolloutReport], Figure]
 
 COUNTS = (0, 3, 60, 3_000_000)
 MOMENTS = (Moment("change 1", T0_MS, T0_MS + 60_000, "change"),)
@@ -29,13 +35,18 @@ def texts(figure: Figure) -> list[str]:
     return found
 
 
+def points(line: Line2D) -> list[tuple[float, float]]:
+    """Return x and y of all that a line goes through."""
+    return [(float(x), float(y)) for x, y in np.asarray(line.get_xydata(), dtype=float)]
+
+
 def title(figure: Figure) -> str:
     return figure.get_suptitle().strip()
 
 
 @pytest.mark.parametrize("n", COUNTS)
 @pytest.mark.parametrize("draw", [charts_rollout.metric_values, charts_rollout.differences])
-def test_a_chart_asks_a_question_and_has_a_row_for_every_metric(draw, n: int) -> None:
+def test_a_chart_asks_a_question_and_has_a_row_for_every_metric(draw: Draw, n: int) -> None:
     figure = draw(report(n))
     assert title(figure).endswith("?")
     shown = " ".join(texts(figure))
@@ -48,12 +59,14 @@ def test_values_are_drawn_where_they_are_with_their_intervals_and_n_beside_them(
     found = report(60)
     figure = charts_rollout.metric_values(found)
     first, axes = found.metrics[0], figure.axes[0]
-    own = [line for line in axes.lines if 0 < line.get_ydata()[0] < 0.5 or -0.3 < line.get_ydata()[0] < 0]
-    (before,) = [float(line.get_xdata()[0]) for line in own if line.get_marker() == "o"]
-    (after,) = [float(line.get_xdata()[0]) for line in own if line.get_marker() == "D"]
-    bars = [tuple(map(float, line.get_xdata())) for line in own if len(line.get_xdata()) == 2]
+    own = [line for line in axes.lines if 0 < points(line)[0][1] < 0.5 or -0.3 < points(line)[0][1] < 0]
+    (before,) = [points(line)[0][0] for line in own if line.get_marker() == "o"]
+    (after,) = [points(line)[0][0] for line in own if line.get_marker() == "D"]
+    bars = [tuple(x for x, _ in points(line)) for line in own if len(points(line)) == 2]
+    assert first.baseline.rate is not None and first.after.rate is not None
     scale = (after - before) / (first.after.rate - first.baseline.rate)
     for side, mark in ((first.baseline, before), (first.after, after)):
+        assert side.rate is not None and side.interval is not None
         ends = tuple(mark + (end - side.rate) * scale for end in side.interval)
         assert any(bar == pytest.approx(ends) for bar in bars)
     assert "6.7% (4 of 60)" in texts(figure) and "1.1% (2 of 180)" in texts(figure)
@@ -61,7 +74,7 @@ def test_values_are_drawn_where_they_are_with_their_intervals_and_n_beside_them(
 
 @pytest.mark.parametrize("n", COUNTS)
 @pytest.mark.parametrize("draw", [charts_rollout.metric_values, charts_rollout.differences])
-def test_nothing_that_is_written_in_a_chart_is_cut_off_at_its_edge(draw, n: int) -> None:
+def test_nothing_that_is_written_in_a_chart_is_cut_off_at_its_edge(draw: Draw, n: int) -> None:
     figure = draw(report(n))
     FigureCanvasAgg(figure).draw()
     width, height = figure.bbox.size
@@ -97,10 +110,10 @@ def test_baseline_and_after_look_the_same_in_every_chart() -> None:
 def test_differences_turn_every_metric_so_that_worse_is_right() -> None:
     found = report(60)
     lower = next(m for m in found.metrics if m.id == "workflow_completion_rate")
-    assert lower.difference.value < 0  # completion fell, which is worse
+    assert lower.difference.value is not None and lower.difference.value < 0  # completion fell, which is worse
     row = list(found.metrics).index(lower)
     axes = charts_rollout.differences(found).axes[0]
-    marks = {float(line.get_ydata()[0]): float(line.get_xdata()[0]) for line in axes.lines if line.get_marker() == "D"}
+    marks = {y: x for line in axes.lines if line.get_marker() == "D" for x, y in points(line)[:1]}
     assert marks[row] == pytest.approx(-lower.difference.value * 100)
 
 
@@ -140,7 +153,7 @@ def test_a_drawing_has_names_of_its_own_a_title_and_nothing_that_rules_the_page(
     svg = charts_svg.inline(charts_rollout.metric_values(report(60, NASTY)), "mine", "<b>", "a & b")
     root = Xml.fromstring(svg)
     assert all(e.get("id", "mine-").startswith("mine-") for e in root.iter())
-    assert root.find(f"{{{charts_svg.SVG}}}title").text == "<b>"
+    assert root.findtext(f"{{{charts_svg.SVG}}}title") == "<b>"
     assert root.find(f".//{{{charts_svg.SVG}}}style") is None
     known = {e.get("id") for e in root.iter()}
     links = [value.removeprefix("#") for e in root.iter() for key, value in e.attrib.items() if key.endswith("href")]
@@ -149,5 +162,5 @@ def test_a_drawing_has_names_of_its_own_a_title_and_nothing_that_rules_the_page(
 
 def test_every_colour_of_a_drawing_follows_the_page() -> None:
     svg = charts_svg.inline(charts_rollout.differences(report(60)), "x", "t", "d")
-    assert f"var(--c-{charts_rollout.POST.removeprefix('#')}, {charts_rollout.POST})" in svg
-    assert charts_rollout.POST.removeprefix("#") in charts_svg.DARK
+    assert f"var(--c-{charts_canvas.POST.removeprefix('#')}, {charts_canvas.POST})" in svg
+    assert charts_canvas.POST.removeprefix("#") in charts_svg.DARK

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from analyzer import cli
 from analyzer.errors import AnalyzerError, GuardRefused, UsageError
 from analyzer.purge import backup, files, ledger, plan_file
+from analyzer.purge.live import Found
 from analyzer.report.saving import save
 from tests.fuzz.purging import HASH, LINE, PLAN, TASK
 from tests.purge.leftovers import world
@@ -115,7 +116,7 @@ def test_plan_and_backup_are_never_written_over_anything(kind: str, tmp_path: Pa
             (tmp_path / name).symlink_to("precious" if kind == "link" else "nothing")
     with pytest.raises(UsageError, match="exists"):
         plan_file.write(PLAN, tmp_path / "plan.json")
-    found = backup.Found({"_id": TASK.id, "_creationTime": 1.0}, LINE, HASH)
+    found = Found({"_id": TASK.id, "_creationTime": 1.0}, LINE, HASH)
     with pytest.raises(GuardRefused, match="not to exist"):
         backup.write(tmp_path / "plan.backup.zip", PLAN, [TASK], {TASK.id: found})
     assert (tmp_path / "precious").read_text() == "mine" and not (tmp_path / "nothing").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,8 +20,9 @@ from analyzer.sources.live import LiveSource
 from analyzer.sources.live_events import RESYNC_ACTIONS, read_events
 from analyzer.sources.live_logs import read_logs
 from analyzer.sources.live_metrics import read_metrics
-from analyzer.sources.live_pages import Page, Wanted
+from analyzer.sources.live_pages import Change, Page, Wanted
 from tests.deployment import OTHER_503, RETRIABLE_503, UNSET, Deployment, Execution
+from tests.deployment.faults import Fault
 from tests.sources.live_truth import Folded, options, reading, restrict, target_of, truth
 
 WAYS = ("data sync", "deltas", "paged")
@@ -142,7 +144,7 @@ def test_a_second_read_moves_what_changed_since_the_first(way: str) -> None:
         d.delete("users", ids[1])
         new = d.insert("tasks", {"title": "new"})
         with reading(d) as source:
-            changes = []
+            changes: list[Change] = []
             for page in source.changes(folded.cursor):
                 folded.apply(page)
                 changes += page.values
@@ -339,11 +341,14 @@ def test_counts_agree_with_what_was_read(way: str) -> None:
 # ---- faults ----------------------------------------------------------------------------------------------------
 
 PATHS = {"data sync": "/api/v1/data/sync", "deltas": "/api/*_*", "paged": "/api/query_at_ts"}
-FAULTS: dict[str, Callable[[Deployment, str], Any]] = {
-    **{
-        f"503 {code}": lambda d, path, code=code: d.faults.refuse(503, code, path=path)
-        for code in RETRIABLE_503 + OTHER_503
-    },
+
+
+def refused(code: str, d: Deployment, path: str) -> Fault:
+    return d.faults.refuse(503, code, path=path)
+
+
+FAULTS: dict[str, Callable[[Deployment, str], Fault]] = {
+    **{f"503 {code}": partial(refused, code) for code in RETRIABLE_503 + OTHER_503},
     "429": lambda d, path: d.faults.refuse(429, "TooManyConcurrentRequests", path=path),
     "500": lambda d, path: d.faults.refuse(500, "InternalServerError", path=path),
     "408": lambda d, path: d.faults.answer(408, b"", path=path),

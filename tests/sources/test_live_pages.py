@@ -113,7 +113,7 @@ def test_a_second_read_asks_for_what_is_new_alone(way: str) -> None:
 
 
 def test_values_of_the_older_pair_are_decoded_and_int64_stays_apart_from_float64() -> None:
-    value = {
+    value: dict[str, Any] = {
         "big": {"$integer": "/////////38="},
         "whole": 5.0,
         "bare": 7,

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
 
 from analyzer import __version__
 from tests.torture import campaigns, conditions
@@ -59,7 +60,8 @@ def do(seed: int, name: str, pipe: Connection) -> None:
 
 def results(seed: int, names: list[str], jobs: int) -> Iterator[tuple[str, Counter[str], str]]:
     """Do runs, some at once; gives (name, what happened, "" or why it failed) as they end."""
-    waiting, going = list(reversed(names)), {}
+    waiting = list(reversed(names))
+    going: dict[Connection, tuple[str, ForkProcess]] = {}
     random.Random(seed).shuffle(waiting)  # a run that is broken off has done something of everything
     while waiting or going:
         while waiting and len(going) < jobs:
@@ -70,19 +72,21 @@ def results(seed: int, names: list[str], jobs: int) -> Iterator[tuple[str, Count
             theirs.close()
             going[ours] = (name, process)
         ready = wait(list(going), timeout=LIMIT_S)
-        for pipe in ready or list(going):
-            name, process = going.pop(pipe)  # type: ignore[index]
+        for pipe in [pipe for pipe in going if not ready or pipe in ready]:
+            name, process = going.pop(pipe)
+            happened, why = Counter[str](), "it hangs"
             try:
-                happened, why = pipe.recv() if ready else (Counter(), "it hangs")  # type: ignore[union-attr]
+                if ready:
+                    happened, why = pipe.recv()
             except EOFError:
-                happened, why = Counter(), "the process ended without a word"
+                why = "the process ended without a word"
             process.kill() if not ready else process.join()
             yield name, happened, why
 
 
 def table(rows: dict[str, Row]) -> str:
     """Return the summary."""
-    head = ("campaign", "runs", "finished", "refused", "killed", "failed")
+    head: tuple[str, ...] = ("campaign", "runs", "finished", "refused", "killed", "failed")
     lines = [head]
     for kind, row in rows.items():
         counts = (row.happened["done"], row.happened["refused"], row.happened["killed"])

@@ -97,7 +97,7 @@ def prepared(name: str, hands: int) -> Iterator[Run]:
 
 def _documents(random_: random.Random) -> dict[str, list[dict[str, Any]]]:
     at_ms = float(NOW_MS - 60_000)
-    common = {"_creationTime": at_ms, "createdAt": at_ms}
+    common: dict[str, Any] = {"_creationTime": at_ms, "createdAt": at_ms}
     users = [{"_id": make_id("users", 1), "email": "ada@example.org", "name": "Ada"} | common]
     tasks = [
         {"_id": make_id("tasks", n), "title": f"Task {n}", "status": "RUNNING", "userId": users[0]["_id"]} | common

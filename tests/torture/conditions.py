@@ -149,7 +149,7 @@ def countries(run: Run) -> None:
     for path, _ in made:
         run.must(works.collect_export, path, run.store)
     asked = [("health", "--format", "json"), ("explain",), ("snapshots",), ("store", "check")]
-    said = {}
+    said: dict[tuple[str, ...], tuple[int, str]] = {}
     for zone, language in (("UTC", "C.UTF-8"), ("Asia/Kathmandu", "tr_TR.UTF-8"), ("America/St_Johns", "ar_EG.UTF-8")):
         variables = os.environ | {"TZ": zone, "LC_ALL": language, "LANG": language}
         for words in asked:

@@ -46,7 +46,13 @@ class Helpers:
         prompt = self.deployment.insert(
             "chatMessages", at_ms, **fields, role="USER", content=PROMPT, status="complete", sequence=0.0
         )
-        reply = {"role": "ASSISTANT", "content": "", "status": "pending", "metadataJson": STREAMING, "sequence": 1.0}
+        reply: Document = {
+            "role": "ASSISTANT",
+            "content": "",
+            "status": "pending",
+            "metadataJson": STREAMING,
+            "sequence": 1.0,
+        }
         self.deployment.insert("chatMessages", at_ms, **fields, **reply, promptMessageId=prompt)
         return task
 

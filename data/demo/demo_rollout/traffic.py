@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from . import schedule, texts
-from .deployment import Deployment, at
+from .deployment import Deployment, Document, at
 
 Outcome = Literal["complete", "failed", "cancelled", "stuck"]
 RARE_FAILURE = 0.008  # share of turns that fail on an ordinary day
@@ -235,7 +235,11 @@ class Traffic:
             for name, when in zip(texts.STEPS, (turn.start_ms + 400, turn.start_ms + 800), strict=True):
                 insert("workflowSteps", when, taskId=task, traceId=trace_id, name=name, createdAt=float(when))
         if rng.random() < 0.2:
-            tool = {"toolName": rng.choice(texts.TOOLS), "args": {"path": texts.path(rng)}, "status": "COMPLETED"}
+            tool: Document = {
+                "toolName": rng.choice(texts.TOOLS),
+                "args": {"path": texts.path(rng)},
+                "status": "COMPLETED",
+            }
             insert("toolCalls", middle_ms, taskId=task, messageId=answer, createdAt=float(middle_ms), **tool)
         if rng.random() < 0.12:
             change = {"path": texts.path(rng), "operation": rng.choice(("CREATE", "UPDATE", "DELETE"))}

@@ -45,7 +45,8 @@ def answers(path: Path) -> dict[str, Any]:
         }
         listed = _json("artifacts", "list", *chosen)["artifacts"]
         found[f"artifacts {shot.id}"] = sorted([a["table"], a["id"], a["tier"]] for a in listed)
-    return json.loads(json.dumps(found))  # as it reads from a file
+    read: dict[str, Any] = json.loads(json.dumps(found))  # as it reads from a file
+    return read
 
 
 def _json(*words: str) -> Any:
