@@ -9,7 +9,8 @@ Errors are of `analyzer.errors`; none carries, shows or chains anything that hol
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -21,10 +22,21 @@ from analyzer.convex.lanes import AGENT, JSON, Trust
 from analyzer.convex.refusals import Asked, Failure
 from analyzer.convex.retry import Timing
 from analyzer.convex.traffic import Limits
-from analyzer.convex.wire import SILENT, Call, Wire
+from analyzer.convex.wire import SILENT, Call, Unparsed, Wire
 from analyzer.errors import SourceInvalid
 
-__all__ = ["SILENT", "Client", "Limits"]
+__all__ = ["SILENT", "Client", "Limits", "Unread"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """An answer that has come whole, and is parsed when somebody asks: who asks for the next one first loses no time.
+
+    value  returns the parsed JSON, or raises what `Client.post` raises: an answer that is none is asked for again
+    """
+
+    body: bytes
+    value: Callable[[], Any]
 
 
 class Client:
@@ -107,6 +119,23 @@ class Client:
         """
         return self._ask("POST", path, permission=permission, what=what, json=body)
 
+    def unread(
+        self, path: str, body: Mapping[str, Any], *, permission: str = "", sent: Callable[[], None] | None = None
+    ) -> Unread:
+        """Return the answer to a POST that only reads, not parsed yet.
+
+        sent  called, in whatever thread sends it, once the request has left; again where it is repeated
+        """
+        content = orjson.dumps(dict(body))
+        call = Call("POST", path, f"POST {path}", permission, {}, content, JSON, is_change=False, is_text=False)
+        found: Unparsed
+        found, repeat = self._answer(replace(call, is_unread=True, sent=sent))
+
+        def value() -> Any:
+            return self._answer(call, self._wire.parsed(call, self.asked(call.what, permission), found), repeat)[0]
+
+        return Unread(found.body, value)
+
     # ---- changing ----------------------------------------------------------------------------------------------
 
     def change(
@@ -176,16 +205,24 @@ class Client:
             is_text,
             patience_s,
         )
+        return self._answer(call)[0]
+
+    def _answer(self, call: Call, outcome: tuple[Any] | Failure | None = None, repeat: int = 0) -> tuple[Any, int]:
+        """Send until there is an answer or no more sense in it; returns it, and how often the call was repeated.
+
+        outcome  of sending it so far; None: it was not sent
+        repeat   how often it was repeated so far
+        """
         policy, timing = self.limits.policy, self._timing
-        repeat = 0
         while True:
-            outcome = self._wire.send(call, self.asked(call.what, call.permission))
+            if outcome is None:
+                outcome = self._wire.send(call, self.asked(call.what, call.permission))
             if not isinstance(outcome, Failure):
-                return outcome[0]
-            wait_s = policy.wait_s(repeat, outcome.repeat, is_change, timing.draw())
+                return outcome[0], repeat
+            wait_s = policy.wait_s(repeat, outcome.repeat, call.is_change, timing.draw())
             if wait_s is None or wait_s >= self._wire.traffic.left_s():
-                if is_change and outcome.leaves_change_unknown:
+                if call.is_change and outcome.leaves_change_unknown:
                     raise outages.lost(outcome.error)
                 raise outcome.error
             timing.sleep_s(wait_s)
-            repeat += 1
+            outcome, repeat = None, repeat + 1

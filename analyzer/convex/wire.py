@@ -9,9 +9,9 @@ the key.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import httpx
 import orjson
@@ -45,6 +45,15 @@ class Call:
     is_change: bool
     is_text: bool
     patience_s: float | None = None
+    is_unread: bool = False  # the answer is an `Unparsed`
+    sent: Callable[[], None] | None = None  # called once the request has left
+
+
+class Unparsed(NamedTuple):
+    """A body that came with success; whether it is JSON is not known yet."""
+
+    body: bytes
+    content_type: str
 
 
 class Wire:
@@ -78,11 +87,14 @@ class Wire:
         if response.status_code not in (200, FUNCTION_FAILED_STATUS):
             location = response.headers.get("location", "")
             return refusals.from_status(asked, response.status_code, content_type, body, location)
-        return self._parsed(call, asked, content_type, body)
-
-    def _parsed(self, call: Call, asked: Asked, content_type: str, body: bytes) -> tuple[Any] | Failure:
         if self._key:
             body = self._key.removed_from_bytes(body)  # a server or a document may echo it
+        found = Unparsed(body, content_type)
+        return (found,) if call.is_unread else self.parsed(call, asked, found)
+
+    def parsed(self, call: Call, asked: Asked, found: Unparsed) -> tuple[Any] | Failure:
+        """Return what a body says, as the call wants it."""
+        body, content_type = found
         if call.is_text and not refusals.looks_like_page(content_type, body):
             return (body,)
         if call.is_change and not body:
@@ -102,6 +114,7 @@ class Wire:
             content=call.content,
             headers={"User-Agent": self.agent} | ({} if call.content is None else {"Content-Type": call.content_type}),
             timeout=httpx.Timeout(min(silence_s, left_s), connect=min(limits.connect_s, left_s)),
+            extensions=None if call.sent is None else {"trace": _telling(call.sent)},
         )
 
     def _body(self, response: httpx.Response, asked: Asked) -> bytes | Failure:
@@ -121,6 +134,16 @@ class Wire:
             if self._timing.monotonic_s() > end_s:
                 return outages.failure(Outage.SLOW, asked, Repeat.READS)
         return b"".join(chunks)
+
+
+def _telling(sent: Callable[[], None]) -> Callable[[str, Mapping[str, Any]], None]:
+    """Return what the library tells each of its steps to."""
+
+    def step(name: str, _: Mapping[str, Any]) -> None:
+        if name.endswith("send_request_body.complete"):
+            sent()
+
+    return step
 
 
 _UNSENT: Mapping[type[Exception], Outage] = {

@@ -7,15 +7,14 @@ Blind to one thing: a table that was replaced, cleared or dropped as a whole lea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analyzer.convex import values
-from analyzer.convex.beside import Beside
 from analyzer.convex.client import Client
 from analyzer.convex.functions import ValueFormat
-from analyzer.convex.permissions import VIEW_DATA
 from analyzer.errors import CursorExpired
+from analyzer.sources.live_chain import Chain
 from analyzer.sources.live_pages import Change, Guard, Page, Rows, Wanted, Way, pack_cursor, unpack_cursor
 
 SNAPSHOT, DELTAS = "/api/list_snapshot", "/api/document_deltas"
@@ -48,9 +47,10 @@ class DeltaReader:
         guard = Guard(self._client, f"POST {SNAPSHOT}")
         is_fresh = snapshot_ns is None
         crawl = _Crawl(guard)
-        asked = self._asked({} if snapshot_ns is None else {"snapshot": snapshot_ns, "cursor": position}, guard)
+        chain = Chain(self._client, SNAPSHOT, self._behind_snapshot)
+        chain.ask(self._body({} if snapshot_ns is None else {"snapshot": snapshot_ns, "cursor": position}))
         while True:
-            answer = asked.result()
+            answer = self._page(chain, guard)
             moment_ns = guard.time(answer.get("snapshot"))
             if snapshot_ns is not None and moment_ns != snapshot_ns:
                 raise guard.broken("the moment that was asked for")
@@ -59,7 +59,7 @@ class DeltaReader:
             if has_more:
                 position = guard.text(answer.get("cursor"), "a cursor")
                 guard.step(position, is_empty=not answer.get("values"))
-                asked = self._asked({"snapshot": snapshot_ns, "cursor": position}, guard)
+                chain.ask(self._body({"snapshot": snapshot_ns, "cursor": position}))
                 next_cursor = pack_cursor(self.way, self._wanted, snapshot=snapshot_ns, cursor=position)
             else:
                 next_cursor = pack_cursor(self.way, self._wanted, deltas=snapshot_ns)
@@ -71,14 +71,12 @@ class DeltaReader:
                 return
             is_fresh = False
 
-    def _asked(self, position: dict[str, Any], guard: Guard) -> Beside[dict[str, Any]]:
-        """Ask for a page of the snapshot while the one before it is checked."""
-        return Beside(lambda: self._ask(SNAPSHOT, position, guard))
-
     def _deltas(self, since_ns: int) -> Iterator[Page]:
         guard = Guard(self._client, f"POST {DELTAS}")
+        chain = Chain(self._client, DELTAS, self._behind_deltas)
+        chain.ask(self._body({"cursor": since_ns}))
         while True:
-            answer = self._ask(DELTAS, {"cursor": since_ns}, guard)
+            answer = self._page(chain, guard)
             until_ns = guard.time(answer.get("cursor"))
             found = self._values(guard, answer, is_delta=True)
             has_more = answer["hasMore"]
@@ -86,6 +84,9 @@ class DeltaReader:
                 raise guard.broken("changes between its cursors")
             if has_more and until_ns == since_ns:
                 raise guard.broken("an end: it gives the same cursor again")
+            if has_more:
+                guard.step(until_ns, is_empty=not answer["values"])
+                chain.ask(self._body({"cursor": until_ns}))
             yield Page(
                 found,
                 next_cursor=pack_cursor(self.way, self._wanted, deltas=until_ns),
@@ -95,12 +96,25 @@ class DeltaReader:
             if not has_more:
                 return
             since_ns = until_ns
-            guard.step(until_ns, is_empty=not answer["values"])
 
-    def _ask(self, path: str, position: dict[str, Any], guard: Guard) -> dict[str, Any]:
+    def _body(self, position: dict[str, Any]) -> dict[str, Any]:
+        """Return what a page is asked for with."""
         selection = self._wanted.selection()
-        body = position | {"format": ENCODED} | ({"selection": selection} if selection else {})
-        answer = self._client.post(path, body, permission=VIEW_DATA)
+        return position | {"format": ENCODED} | ({"selection": selection} if selection else {})
+
+    def _behind_snapshot(self, fields: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return what the page after one of the snapshot is asked for with, as far as its fields tell."""
+        snapshot_ns, position = fields.get("snapshot"), fields.get("cursor")
+        is_on = fields.get("hasMore") is True and type(snapshot_ns) is int and isinstance(position, str)
+        return self._body({"snapshot": snapshot_ns, "cursor": position}) if is_on else None
+
+    def _behind_deltas(self, fields: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return what the page after one of deltas is asked for with, as far as its fields tell."""
+        until_ns = fields.get("cursor")
+        return self._body({"cursor": until_ns}) if fields.get("hasMore") is True and type(until_ns) is int else None
+
+    def _page(self, chain: Chain, guard: Guard) -> dict[str, Any]:
+        answer = chain.answer()
         if not isinstance(answer, dict) or type(answer.get("hasMore")) is not bool:
             raise guard.broken("a page")
         return answer

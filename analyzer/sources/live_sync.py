@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 
-from analyzer.convex.beside import Beside
 from analyzer.convex.client import Client
-from analyzer.convex.permissions import VIEW_DATA
+from analyzer.sources.live_chain import Chain
 from analyzer.sources.live_pages import Change, Guard, Page, Rows, Wanted, Way, pack_cursor, unpack_cursor
 
 PATH = "/api/v1/data/sync"
@@ -30,9 +29,10 @@ class SyncReader:
         position = None if cursor is None else unpack_cursor(cursor, self.way, self._wanted).get("cursor")
         guard = Guard(self._client, f"POST {PATH}")
         is_fresh, newest_ns = position is None, 0
-        asked = self._asked(position)
+        chain = Chain(self._client, PATH, self._following)
+        chain.ask(self._body(position))
         while True:
-            answer = asked.result()
+            answer = chain.answer()
             if not isinstance(answer, dict):
                 raise guard.broken("a page")
             status, pagination = answer.get("status"), answer.get("pagination")
@@ -44,7 +44,7 @@ class SyncReader:
             is_last = status.get("type") == UP_TO_DATE
             if not is_last:
                 guard.step(position, is_empty=not answer.get("values"))
-                asked = self._asked(position)
+                chain.ask(self._body(position))
             values = self._values(guard, answer)
             yield Page(
                 values,
@@ -58,12 +58,20 @@ class SyncReader:
                 return
             is_fresh = False
 
-    def _asked(self, position: str | None) -> Beside[Any]:
-        """Ask for a page while the one before it is checked."""
+    def _body(self, position: str | None) -> dict[str, Any]:
+        """Return what a page is asked for with."""
         body: dict[str, Any] = {} if position is None else {"cursor": position}
         selection = self._wanted.selection()
-        body |= {"selection": selection} if selection else {}
-        return Beside(lambda: self._client.post(PATH, body, permission=VIEW_DATA))
+        return body | ({"selection": selection} if selection else {})
+
+    def _following(self, fields: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return what the page after this one is asked for with, as far as its fields tell."""
+        status, pagination = fields.get("status"), fields.get("pagination")
+        if not isinstance(status, dict) or not isinstance(pagination, dict):
+            return None
+        position = pagination.get("nextCursor")
+        is_on = isinstance(position, str) and status.get("type") in (SNAPSHOTTING, STALE)
+        return self._body(position) if is_on else None
 
     def _snapshot_ns(self, guard: Guard, status: dict[str, Any], newest_ns: int) -> int | None:
         kind = status.get("type")
