@@ -19,7 +19,7 @@ from analyzer.purge import checks, guards
 from analyzer.purge.ledger import Ledger
 from analyzer.purge.live import Found, Watch, read_documents
 from analyzer.purge.plan_file import Plan, Planned, PlannedGroup
-from analyzer.purge.rates import function_errors, has_risen
+from analyzer.purge.rates import has_risen, recent_errors
 from analyzer.purge.references import Reference
 from analyzer.purge.scrubbing import Scrubber
 from analyzer.purge.writes import Executor
@@ -82,7 +82,7 @@ class Run:
     _failures: int = 0
     _started_s: float = 0.0
     _rate_s: float = 0.0
-    _functions: Mapping[str, int] | None = None  # calls and errors as the deployment told last
+    _functions: Mapping[str, int] | None = None  # calls and errors of the last minutes, as it told last
 
     @property
     def scrubber(self) -> Scrubber:
@@ -252,7 +252,8 @@ class Run:
             return
         if self._rate_s == self._started_s or now_s - self._rate_s >= RATE_EVERY_S:
             self._rate_s = now_s
-            before, self._functions = self._functions, function_errors(self.client)
+            planned_ms = self.plan.snapshot_ts // 10**6
+            before, self._functions = self._functions, recent_errors(self.client, planned_ms)
             wanted = "functions that fail no more often than when the plan was made"
             if before is not None and self._functions is None:  # it told a moment ago
                 raise guards.refused("function errors", wanted, "that the deployment does not tell any more", done)

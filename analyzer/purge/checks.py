@@ -95,4 +95,6 @@ def warnings(plan: Plan, caps: Caps, totals: Sequence[tuple[str, float]]) -> lis
     if len(plan.documents) > caps.documents:
         found.append(f"{len(plan.documents):,} documents are more than the cap of {caps.documents:,}")
     found += [f"{percent(share)} of {table} would go" for table, share in totals if share > caps.share]
+    if plan.functions is None and plan.documents and not plan.rehearsal:
+        found.append("the deployment does not tell how often its functions fail, so an apply cannot stop when they do")
     return found

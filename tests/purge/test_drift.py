@@ -265,6 +265,30 @@ def test_a_receipt_tells_of_everybody_who_carried_a_plan_out(tmp_path: Path) -> 
         assert made["health_before"]["health"]["status"] == "degraded"
 
 
+@pytest.mark.parametrize("are_failing", [False, True])
+@pytest.mark.parametrize("hours", [0, 3], ids=["applied at once", "applied after a long review"])
+def test_steady_traffic_hides_no_failures(tmp_path: Path, hours: int, are_failing: bool) -> None:
+    with world(tmp_path) as w:
+        clock = w.deployment.clock
+
+        def calls(minutes: int, error: str | None) -> None:
+            for _ in range(minutes):
+                for _ in range(15):
+                    w.deployment.record(Execution("messages:send", "Mutation", clock.now_ms / 1000, 0.01, error=error))
+                clock.advance_s(60)
+
+        calls(60, None)
+        plan, path = w.plan()
+        clock.advance_s(hours * 3600)
+        calls(4, "boom" if are_failing else None)
+        if are_failing:
+            with pytest.raises(GuardRefused, match="guard function errors"):
+                w.apply(plan, path)
+            assert {w.ids[n] for n in LEFTOVERS} <= w.living()
+        else:
+            assert w.apply(plan, path)["verified"]["ok"]
+
+
 @pytest.mark.parametrize("after_commit", [False, True])
 def test_a_lost_answer_is_settled_by_reading_back(tmp_path: Path, after_commit: bool) -> None:
     with world(tmp_path) as w:
