@@ -82,14 +82,12 @@ def select(
     *,
     at_ms: int | None = None,
     discovered: Iterable[Reference] = (),
-    existing: Collection[str] = (),
     touched_ms: Mapping[str, float] | None = None,
 ) -> Selection:
     """Choose groups among the artifacts of a prepared frame.
 
     at_ms       the deployment's clock; default: the frame's
     discovered  references that the store cannot know, as found in the documents themselves
-    existing    ids of documents that they refer to
     touched_ms  when documents were written, where that is known better
     raises      UsageError for an excluded id that stands in no group
     """
@@ -104,7 +102,7 @@ def select(
     for root in draft.groups:
         _check_members(draft, root, real=real, idle_ms=choice.idle_ms, at_ms=at_ms)
     targets = {reference.target for reference in references if reference.id in documents} - documents.keys()
-    known = {*find_documents(frame, targets), *existing}
+    known = {*find_documents(frame, targets), *documents}
     _close(draft, references, known, {f"{edge.table}.{edge.field}" for edge in rules.edges}, choice)
     return _selection(draft, references, sorted(targets - known), choice)
 
@@ -154,20 +152,22 @@ def _close(
     declared: Collection[str],
     choice: Choice,
 ) -> None:
-    """Block what would leave a reference dangling, or has one to a document that stays and nobody declared."""
+    """Block what would leave a reference dangling, or has one to a document that stays and nobody declared.
+
+    known   ids of all documents that references lead to, those of groups that were not asked for among them
+    """
     while True:
         groups = {root: [member.id for member in members] for root, members in draft.open.items()}
         going, dangling = closed(groups, held(references, choice), choice.ignored)
         for item in dangling:
             draft.block(item.root, item.reason, item.reference)
         group_of = {member: root for root in going for member in groups[root]}
-        staying = {member.id for root, members in draft.groups.items() if root not in going for member in members}
         before = len(draft.blocked)
         for reference in sorted(references):
             root = group_of.get(reference.id)
             if root is None or reference.edge in declared or reference.edge in choice.ignored:
                 continue
-            if reference.target in known or reference.target in staying:
+            if reference.target in known and reference.target not in group_of:
                 fact = f"{reference.edge} is no declared edge, and refers to {reference.target}, which stays"
                 draft.block(root, fact, reference)
         if len(draft.blocked) == before:

@@ -371,6 +371,25 @@ def test_production_has_to_be_named(tmp_path: Path) -> None:
         assert w.apply(plan, path, consent=Consent(is_named=True))["verified"]["ok"]
 
 
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("to", ["real", "another test"])
+def test_a_reference_that_nobody_declared_holds_its_group_while_its_target_stays(
+    tmp_path: Path, to: str, nested: bool
+) -> None:
+    with world(tmp_path) as w:
+        w.add_test_task("another test", w.ids["helper"])
+        about = [{"see": w.ids[to]}] if nested else w.ids[to]
+        w.add("link", "todos", taskId=w.ids["test"], content="look", status="PENDING", about=about)
+        w.deployment.clock.advance_s(3600)
+        plan, _ = w.plan("narrow.json", Choice(excluded=frozenset({w.ids["another test"]})))
+        assert w.ids["test"] not in {document.id for document in plan.documents}
+        held = next(blocked for blocked in plan.blocked if blocked.root == w.ids["test"])
+        assert "no declared edge" in held.reason and w.ids[to] in held.reason
+        assert held.referrer is not None and held.referrer["id"] == w.ids["link"]
+        wide, _ = w.plan("wide.json")
+        assert (w.ids["test"] in {document.id for document in wide.documents}) == (to == "another test")
+
+
 def test_choices_narrow_the_plan(tmp_path: Path) -> None:
     with world(tmp_path) as w:
         names = {id_: name for name, id_ in w.ids.items()}
