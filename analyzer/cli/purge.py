@@ -70,6 +70,8 @@ def plan(
     from analyzer.purge import checks, facts, plan_file
     from analyzer.report import purge_text
 
+    if path is not None:
+        plan_file.check_free(path)
     judged = purging.judged(settings, given)
     target = (
         None if rehearse or snapshot is not None or at_ms is not None else purging.optional_target(chosen, settings)
@@ -102,7 +104,8 @@ def plan(
     shares = [(table, total.share) for table, total in found.totals.items()]
     output.write(purge_text.plan_text(data, checks.warnings(found, caps, shares), full=full))
     if path is not None:
-        output.narrate(f"written to {path}" + ("" if found.rehearsal else f"; then: analyzer purge apply {path}"))
+        can_be_applied = found.documents and not found.rehearsal
+        output.narrate(f"written to {path}" + (f"; then: analyzer purge apply {path}" if can_be_applied else ""))
     return EXIT_OK
 
 
@@ -189,6 +192,7 @@ def run(*, settings: Settings, chosen: Chosen, path: Path, **given: Any) -> int:
     from analyzer.flows.apply import apply_plan
     from analyzer.purge import plan_file
 
+    plan_file.check_free(path)
     usual = {"tier": "certain", "idle_ms": units.parse_duration_ms(purging.IDLE), "older_than_ms": None}
     judged = purging.judged(settings, usual | {"tasks": (), "rule_ids": (), "excluded": ()})
     with purging.source(chosen, settings, writes=True) as source:

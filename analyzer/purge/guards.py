@@ -175,7 +175,7 @@ def _mapping(facts: Facts) -> str | None:
 
 def _cap(facts: Facts) -> str | None:
     found = len(facts.plan.documents) + len(facts.plan.scrubs)
-    return f"{found:,}" if found > facts.caps.documents else None
+    return f"{found:,}, and the cap is {facts.caps.documents:,}" if found > facts.caps.documents else None
 
 
 def _shares(facts: Facts) -> str | None:
@@ -183,7 +183,7 @@ def _shares(facts: Facts) -> str | None:
         return None
     for table, share in shares(facts.plan, facts.counts, facts.deleted).items():
         if share > facts.caps.share:
-            return f"{percent(share)} of {table}"
+            return f"{percent(share)} of {table}, and the cap is {percent(facts.caps.share)}"
     return None
 
 

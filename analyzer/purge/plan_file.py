@@ -166,16 +166,26 @@ def as_data(plan: Plan) -> dict[str, Any]:
     return first | {"hash": plan.hash, "confirm": plan.confirm} | body
 
 
-def write(plan: Plan, path: Path) -> None:
-    """Write a plan, readable by its owner alone.
+def check_free(path: Path) -> None:
+    """Look whether a plan can get this name, before much work is done for it.
 
     raises  UsageError when the file is there already: a plan is never replaced under its reviewer's eyes
     """
+    if path.exists() or path.is_symlink():
+        raise _exists(path)
+
+
+def write(plan: Plan, path: Path) -> None:
+    """Write a plan, readable by its owner alone; raises like `check_free`."""
     text = json.dumps(as_data(plan), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     try:
         files.create(path, text.encode())
     except FileExistsError:
-        raise UsageError(f"{path} exists", hint="choose another name with -o, or remove it") from None
+        raise _exists(path) from None
+
+
+def _exists(path: Path) -> UsageError:
+    return UsageError(f"{path} exists", hint="choose another name with -o, or remove it")
 
 
 def read(path: Path) -> Plan:

@@ -71,7 +71,7 @@ class Dangling:
     @property
     def reason(self) -> str:
         """Say it in a clause."""
-        return f"{self.reference.edge} of a document that stays refers to {self.reference.target}"
+        return f"{self.reference.edge} of {self.reference.id}, which stays, refers to {self.reference.target}"
 
 
 def closed(

@@ -168,7 +168,8 @@ def _close(
             if root is None or reference.edge in declared or reference.edge in choice.ignored:
                 continue
             if reference.target in known and reference.target not in group_of:
-                fact = f"{reference.edge} is no declared edge, and refers to {reference.target}, which stays"
+                of = f"{reference.edge} of {reference.id}"
+                fact = f"{of} is no declared edge, and refers to {reference.target}, which stays"
                 draft.block(root, fact, reference)
         if len(draft.blocked) == before:
             return

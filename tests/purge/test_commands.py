@@ -59,7 +59,11 @@ def test_nobody_watching_is_for_named_dev_and_preview_deployments(
 def test_an_apply_without_the_confirmation_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with world(tmp_path) as w:
         assert run(w, monkeypatch, "plan", "-o", "plan.json").exit_code == 0
-        assert run(w, monkeypatch, "plan", "-o", "plan.json").exit_code == 2  # a plan is never replaced
+        w.deployment.faults.refuse(500, times=None)
+        for words in (("plan",), ("run", "--reason", "again")):  # a plan is never replaced, and that is seen at once
+            again = run(w, monkeypatch, *words, "-o", "plan.json")
+            assert again.exit_code == 2 and "plan.json exists" in again.stderr
+        w.deployment.faults.clear()
         before = w.living()
         for words in ((), ("--confirm", "yes")):
             refused = run(w, monkeypatch, "apply", "plan.json", *words)
