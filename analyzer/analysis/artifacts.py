@@ -143,7 +143,7 @@ def following(
         ("owned_evidence", {"tables": by_task, "real_ids": real}),
         (
             "orphan_evidence",
-            {"wanted": orphans and _tasks_are_known(frame), "tables": by_task, "real_ids": real},
+            {"wanted": orphans and tasks_are_known(frame), "tables": by_task, "real_ids": real},
         ),
         ("message_evidence", {"tables": by_message, "real_ids": real}),
         ("artifact", {"rules": [r.id for r in order], "reasons": [r.reason for r in order]}),
@@ -199,7 +199,7 @@ def unjudged(frame: Frame, rules: RuleSet, *, orphans: bool = True) -> tuple[Unj
     }
     found = [Unjudged(rule.id, f"{rule.table} was not collected") for rule in rules.rules if rule.table in absent]
     found += _unjudged_text(frame, rules)
-    if orphans and not _tasks_are_known(frame):
+    if orphans and not tasks_are_known(frame):
         found.append(Unjudged("orphan", "tasks was not collected"))
     return tuple(found)
 
@@ -231,7 +231,7 @@ def _unjudged_text(frame: Frame, rules: RuleSet) -> list[Unjudged]:
     return found
 
 
-def _tasks_are_known(frame: Frame) -> bool:
+def tasks_are_known(frame: Frame) -> bool:
     """Whether a task that is not in the store is not in the deployment either."""
     return any(
         covered.table.component == ROOT and covered.table.name == "tasks" and covered.status == "collected"

@@ -7,16 +7,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from analyzer.analysis.policy import RuleResult
 from analyzer.model import Tier
 from analyzer.units import instant
 
 Blame = Literal["test", "unclear", "product"]
+MESSAGES, TRACES = "chatMessages", "workflowTraces"
 MAX_NAMED = 3  # how many models, workflow types or flag periods a cause names
 
 
 @dataclass(frozen=True, slots=True)
 class BadDocument:
-    """One row of queries/explain/bad_documents.sql."""
+    """One row of queries/explain/bad_documents.sql, or a completed trace of queries/explain/slow_traces.sql."""
 
     table_name: str
     id: str
@@ -36,6 +38,11 @@ class BadDocument:
     def is_failed(self) -> bool:
         """Whether it failed, as opposed to not having completed."""
         return self.status in ("failed", "FAILED")
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it did complete, and is here for the time that it took."""
+        return self.status == "COMPLETED"
 
     @property
     def is_test(self) -> bool:
@@ -114,6 +121,14 @@ _KINDS = (
         "analyzer artifacts list --tier orphan",
     ),
     _Kind(
+        "slow",
+        lambda d: d.is_slow,
+        _none,
+        "product",
+        "took longer to complete than the policy allows",
+        "npx convex logs, around {when}",
+    ),
+    _Kind(
         "no-status",
         lambda d: d.status is None,
         _none,
@@ -172,11 +187,38 @@ _KINDS = (
 )
 
 
+# What pulls on the metric of a rule.
+_PULLS: Mapping[str, Callable[[BadDocument], bool]] = {
+    "workflow_error_rate": lambda d: d.table_name == TRACES and d.is_in_window and d.is_failed,
+    "message_error_rate": lambda d: d.table_name == MESSAGES and d.is_in_window and d.is_failed,
+    "workflow_completion_rate": lambda d: d.table_name == TRACES and d.is_in_window and not d.is_slow,
+    "message_completion_rate": lambda d: d.table_name == MESSAGES and d.is_in_window,
+    "stuck_workflows": lambda d: d.table_name == TRACES and d.is_stuck,
+    "stuck_messages": lambda d: d.table_name == MESSAGES and d.is_stuck,
+    "response_p95_ms": lambda d: d.is_slow,
+}
+
+
+def pulling(bad: Iterable[BadDocument], failing: Sequence[RuleResult]) -> list[BadDocument]:
+    """Return the documents that take part in what breaks these rules."""
+    pulls = [_PULLS[rule.id] for rule in failing]
+    return [document for document in bad if any(pull(document) for pull in pulls)]
+
+
+def blame(document: BadDocument) -> Blame:
+    """Return whose a bad document is."""
+    return _kind_of(document).blame
+
+
+def _kind_of(document: BadDocument) -> _Kind:
+    return next(kind for kind in _KINDS if kind.applies(document))
+
+
 def diagnose(bad: Iterable[BadDocument], flag_changes: Sequence[FlagChange] = ()) -> tuple[Cause, ...]:
     """Group bad documents by cause, the product's first, then tests', then what nobody can tell; larger first."""
     groups: dict[tuple[_Kind, str | None], list[BadDocument]] = {}
     for document in bad:
-        kind = next(kind for kind in _KINDS if kind.applies(document))
+        kind = _kind_of(document)
         groups.setdefault((kind, kind.detail(document)), []).append(document)
     causes = [_cause(kind, detail, found, flag_changes) for (kind, detail), found in groups.items()]
     return tuple(sorted(causes, key=lambda c: (_BLAME_ORDER.index(c.blame), -c.count, c.id)))
@@ -187,7 +229,7 @@ def _cause(kind: _Kind, detail: str | None, documents: list[BadDocument], flag_c
     for document in documents:
         affected.setdefault(document.table_name, []).append(document.id)
     words = {"detail": detail, "first": min(d.id for d in documents), "when": _period(documents)}
-    more = _breakdown(documents, flag_changes) if kind.name == "failures" else ""
+    more = _breakdown(documents, flag_changes) if kind.name in ("failures", "slow") else ""
     return Cause(
         id=kind.name if detail is None else f"{kind.name}:{detail}",
         cause=kind.sentence.format(**words) + more,

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from analyzer.analysis import health, prospects
-from analyzer.analysis.diagnosis import BadDocument, Cause, FlagChange, diagnose
+from analyzer.analysis.artifacts import tasks_are_known
+from analyzer.analysis.diagnosis import BadDocument, Cause, FlagChange, diagnose, pulling
 from analyzer.analysis.doubts import last_clock_ms
 from analyzer.analysis.metrics import Counts
 from analyzer.analysis.policy import STUCK_MS, Policy, RuleResult, Unknown
 from analyzer.analysis.sensitivity import Sensitivity, sensitivity
 from analyzer.analysis.timeline import History, Moved, Span, Timeline
-from analyzer.model import Deployment, FilterName, Finding, Snapshot, Status, Tier
+from analyzer.analysis.whose import whose
+from analyzer.model import Deployment, FilterName, Finding, Snapshot, Status
 from analyzer.pauses import no_cycles_sought
 from analyzer.stats import Interval, wilson_interval
 from analyzer.store import Frame
@@ -121,7 +123,10 @@ def explain(
     timeline = _timeline(frame, policy, frame.at_ms, frame.at_ms)
     is_degraded = raw.judgement.status is Status.DEGRADED
     bad = _bad_documents(frame, policy) if is_degraded else []
-    causes = diagnose(bad, flag_changes)
+    slow = _slow_traces(frame, policy) if is_degraded else []
+    everything_bad = [*bad, *(document for document, _ in slow)]
+    causes = diagnose(pulling(everything_bad, raw.judgement.failing), flag_changes)
+    sensitive = sensitivity(frame, report, each_rule=full)
     symptom = _symptom(raw.judgement.failing) if is_degraded else None
     last_ms = last_clock_ms(frame.snapshot, policy.window_ms)
     clears = prospects.clears_at_ms(timeline, policy, until_ms=last_ms) if is_degraded else None
@@ -137,14 +142,14 @@ def explain(
         since_ms=prospects.since_ms(_history(frame, policy, timeline), policy) if is_degraded else None,
         clears_at_ms=clears,
         empties_at_ms=prospects.empties_at_ms(timeline, policy) if is_degraded and clears is None else None,
-        summary=_summary(report, causes),
+        summary=whose(report, everything_bad, next(s for s in sensitive if s.filter == FilterName.EVIDENCE)),
         symptom=symptom,
         rules=raw.judgement.rules,
         certainty=_certainty(symptom, raw.counts),
-        recovery=_recovery(frame, raw.counts, policy, bad, timeline) if is_degraded else NO_RECOVERY,
+        recovery=_recovery(raw.counts, policy, bad, slow, timeline) if is_degraded else NO_RECOVERY,
         impacts=_impacts(raw.judgement.failing, report),
         diagnosis=causes,
-        sensitivity=sensitivity(frame, report, each_rule=full),
+        sensitivity=sensitive,
         findings=report.findings,
         unknown=report.unknown,
         resolutions=_resolutions(report, causes),
@@ -164,7 +169,10 @@ def _bad_documents(frame: Frame, policy: Policy) -> list[BadDocument]:
     limited = {rule.id for rule in policy.rules}
     counts_stuck = {prospects.MESSAGES: "stuck_messages" in limited, prospects.TRACES: "stuck_workflows" in limited}
     found = (BadDocument(*row) for row in _rows(frame, "explain/bad_documents", policy))
-    return [document for document in found if document.is_in_window or counts_stuck[document.table_name]]
+    kept = [document for document in found if document.is_in_window or counts_stuck[document.table_name]]
+    if tasks_are_known(frame):
+        return kept
+    return [replace(document, task_exists=True) for document in kept]  # none is known to be gone
 
 
 def _timeline(frame: Frame, policy: Policy, from_ms: int, until_ms: int) -> Timeline:
@@ -195,15 +203,43 @@ def _certainty(symptom: RuleResult | None, counts: Counts) -> Certainty:
     return Certainty(interval, beyond)
 
 
-def _recovery(frame: Frame, counts: Counts, policy: Policy, bad: Sequence[BadDocument], timeline: Timeline) -> Recovery:
-    candidates = [prospects.Candidate(b.table_name, b.id, _kind(b), b.is_test) for b in bad]
+def _slow_traces(frame: Frame, policy: Policy) -> list[tuple[BadDocument, float]]:
+    """Return completed traces beyond the limit of a response time, with what they took in milliseconds."""
     limits = [rule.limit for rule in policy.rules if rule.id == "response_p95_ms"]
-    if limits:
-        slow = frame.rows("explain/slow_traces", window_ms=policy.window_ms, limit_ms=limits[0])
-        candidates += [
-            prospects.Candidate(prospects.TRACES, id_, "slow", tier in (Tier.CERTAIN, Tier.LIKELY), duration_ms)
-            for id_, duration_ms, tier in slow
-        ]
+    if not limits:
+        return []
+    are_known, found = tasks_are_known(frame), []
+    for id_, took_ms, tier, fired, task_id, task_exists, model, workflow_type, judged_at_ms in frame.rows(
+        "explain/slow_traces", window_ms=policy.window_ms, limit_ms=limits[0]
+    ):
+        document = BadDocument(
+            table_name=prospects.TRACES,
+            id=id_,
+            status="COMPLETED",
+            is_in_window=True,
+            is_stuck=False,
+            tier=tier,
+            rules=fired,
+            task_id=task_id,
+            task_exists=task_exists or not are_known,
+            error_type=None,
+            model=model,
+            workflow_type=workflow_type,
+            judged_at_ms=judged_at_ms,
+        )
+        found.append((document, took_ms))
+    return found
+
+
+def _recovery(
+    counts: Counts,
+    policy: Policy,
+    bad: Sequence[BadDocument],
+    slow: Sequence[tuple[BadDocument, float]],
+    timeline: Timeline,
+) -> Recovery:
+    candidates = [prospects.Candidate(b.table_name, b.id, _kind(b), b.is_test) for b in bad]
+    candidates += [prospects.Candidate(b.table_name, b.id, "slow", b.is_test, took_ms) for b, took_ms in slow]
     removed = prospects.removals(counts, policy, candidates, timeline.now().durations_ms)
     return Recovery(
         None if removed is None else tuple((c.table, c.id) for c in removed),
@@ -229,29 +265,6 @@ def _impacts(failing: Sequence[RuleResult], report: health.HealthReport) -> tupl
         else Impact("none", "No user is affected: only leftovers of tests break this rule", _AREAS[rule.id][1])
         for rule in failing
     )
-
-
-def _summary(report: health.HealthReport, causes: Sequence[Cause]) -> str:
-    """Say in one sentence whose it is."""
-    raw, clean = report.raw_status, report.status
-    if raw is Status.UNKNOWN:
-        return f"Cannot tell: {report.raw.judgement.unknown[0].cause}."
-    if raw is Status.HEALTHY:
-        return "Healthy." if clean is raw else f"Healthy, but {clean.value} without leftovers of tests."
-    if clean is not Status.DEGRADED:
-        return _OURS[clean]
-    blames = {cause.blame for cause in causes}
-    if "product" not in blames:
-        return "Cannot be told: documents without an owner make it degraded."
-    if "test" in blames:
-        return "Both: the product is degraded on its own, and leftovers of tests add to it."
-    return "The product's: no leftover of a test takes part in it."
-
-
-_OURS = {
-    Status.HEALTHY: "Ours, not the product's: only leftovers of our own tests make it degraded.",
-    Status.UNKNOWN: "Ours: there is nothing but leftovers of our own tests to judge.",
-}
 
 
 def _resolutions(report: health.HealthReport, causes: Sequence[Cause]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from analyzer.analysis import health
 from analyzer.analysis.doubts import doubts, gaps, needed_tables
-from analyzer.analysis.policy import STUCK_MS
+from analyzer.analysis.policy import STUCK_MS, Unknown
 from analyzer.model import FILTER_TIERS, FilterName, Status, Tier
 from analyzer.store import Frame
 
@@ -20,6 +20,7 @@ class Sensitivity:
     filter: str
     status: Status
     excluded: int  # documents left out
+    unknown: tuple[Unknown, ...] = ()  # why the status cannot be told
 
 
 def sensitivity(frame: Frame, report: health.HealthReport, *, each_rule: bool) -> tuple[Sensitivity, ...]:
@@ -75,7 +76,8 @@ class _FromSums:
                 left_out.append((table, measure, status, documents))
         counts = self._report.raw.counts.minus(health.tally(left_out))
         unsure = doubts(frame.snapshot, frame.at_ms, policy.window_ms, needed_tables(name), self._lost)
-        return Sensitivity(called, health.side(counts, frame.at_ms, policy, unsure).judgement.status, excluded)
+        judged = health.side(counts, frame.at_ms, policy, unsure).judgement
+        return Sensitivity(called, judged.status, excluded, judged.unknown)
 
 
 def _alone(frame: Frame, report: health.HealthReport, fired: Sequence[str]) -> list[Sensitivity]:
@@ -103,4 +105,4 @@ def _judged(frame: Frame, report: health.HealthReport, filter_name: FilterName, 
         now_ms=frame.snapshot.taken_at_ms,  # age plays no part in comparing filters
         raw=report.raw.counts,
     )
-    return Sensitivity(called, other.status, sum(other.excluded.values()))
+    return Sensitivity(called, other.status, sum(other.excluded.values()), other.without_tests.judgement.unknown)

@@ -77,11 +77,9 @@ def explained(folder: Path, found: dict[str, Any], policy: str, at_ms: int | Non
             store.snapshot(),
             at_ms=at_ms,
             policy=policies.find(policy),
-            filter_name=FilterName.EVIDENCE,
             rules=RULES,
-            lists=InternalLists(),
             now_ms=NOW_MS,
-            **more,
+            **({"filter_name": FilterName.EVIDENCE, "lists": InternalLists()} | more),
         )
 
 
@@ -212,3 +210,59 @@ def test_a_time_that_no_clock_shows_is_judged_and_not_a_crash(tmp_path: Path, ti
     told = explained(tmp_path, found, "deployed")
     assert told.raw_status == (Status.DEGRADED if time_ms > 0 else Status.UNKNOWN)
     assert len(brief(told, NOW_MS).splitlines()) <= 12
+
+
+def test_slow_workflows_of_the_product_are_its_own_and_named(tmp_path: Path) -> None:
+    slow = [{"status": "COMPLETED", "age_min": 30, "duration_s": 40}] * 3
+    found = explained(tmp_path, documents(([], slow), set()), "rollout")
+    assert found.summary.startswith("The product's")
+    assert [(cause.id, cause.count, cause.blame) for cause in found.diagnosis] == [("slow", 3, "product")]
+
+
+def test_what_takes_no_part_in_a_broken_rule_is_no_cause(tmp_path: Path) -> None:
+    """A workflow that still runs says nothing about messages that nobody owns."""
+    orphans = [{"status": "pending", "age_min": 10, "task": "gone"}] * 3
+    running = [{"status": "IN_PROGRESS", "age_min": 1, "duration_s": 1}]
+    found = explained(tmp_path, documents((orphans, running), set()), "deployed")
+    assert found.summary == "Cannot be told: documents of which nothing says whose they are make it degraded."
+    assert [cause.id for cause in found.diagnosis] == ["orphans"]
+
+
+@pytest.mark.parametrize("filter_name", [FilterName.NONE, FilterName.NAME])
+def test_leftovers_are_ours_under_a_filter_too_that_does_not_leave_them_out(
+    tmp_path: Path, filter_name: FilterName
+) -> None:
+    found = explained(tmp_path, leftovers(), "deployed", filter_name=filter_name)
+    assert found.status is Status.DEGRADED
+    assert found.summary.startswith("Ours, not the product's")
+
+
+def test_what_only_a_wide_filter_leaves_out_is_not_called_ours(tmp_path: Path) -> None:
+    real = [{"status": "complete", "age_min": 30, "task": "real"}] * 8
+    orphans = [{"status": "pending", "age_min": 10, "task": "gone"}] * 2
+    found = explained(tmp_path, documents((real + orphans, []), set()), "deployed", filter_name=FilterName.WIDE)
+    assert found.status is Status.HEALTHY
+    assert found.summary.startswith("Perhaps ours: without what the filter wide leaves out it is healthy")
+
+
+def test_failures_of_listed_people_are_not_called_leftovers_of_tests(tmp_path: Path) -> None:
+    user = document("users", 1, name="Ada", email="ada@acme.example")
+    tasks = [document("tasks", n, title="Fix it", userId=make_id("users", n)) for n in (1, 2)]
+    failed = at(document("chatMessages", 1, status="failed", taskId=make_id("tasks", 1)), {"age_min": 5})
+    done = at(document("chatMessages", 2, status="complete", taskId=make_id("tasks", 2)), {"age_min": 5})
+    found = explained(
+        tmp_path,
+        {"users": [user], "tasks": tasks, "chatMessages": [failed, done]},
+        "deployed",
+        lists=InternalLists(emails=("ada@acme.example",)),
+    )
+    assert (found.raw_status, found.status) == (Status.DEGRADED, Status.HEALTHY)
+    assert found.summary.startswith("Ours: only documents of people and repositories that are listed")
+
+
+def test_without_tasks_nobody_is_blamed_and_none_is_called_gone(tmp_path: Path) -> None:
+    put(tmp_path, leftovers(), fingerprints=rules.fingerprints(RULES), absent=["tasks"])
+    found = explained(tmp_path, {}, "deployed")
+    assert (found.raw_status, found.status) == (Status.DEGRADED, Status.UNKNOWN)
+    assert found.summary.startswith("Cannot be told: tasks was not collected")
+    assert [cause.id for cause in found.diagnosis] == ["in-flight"]
