@@ -158,9 +158,9 @@ def _background(tick: Tick) -> str:
 def _time_axis(axes: Axes, series: Series) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(tz=UTC)  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(tz=UTC)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))
     clocks, step_ms = series.grid.clocks, series.grid.step_ms
     axes.set_xlim(_time(clocks[0]), _time(clocks[-1] + step_ms))
     axes.set_xlabel("time (UTC)")

@@ -159,9 +159,9 @@ def time_axis(axes: Axes) -> None:
     """Label the lower axis with times in UTC."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(tz=UTC)  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(tz=UTC)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))
     axes.xaxis.get_offset_text().set_fontsize(8.5)
     axes.set_xlabel("time (UTC)", fontsize=8.5)
 
