@@ -11,9 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analyzer.convex.client import Client, Limits
+from analyzer.convex.retry import Timing
 from analyzer.errors import SourceInvalid
 from analyzer.sources.live_chain import EDGE_BYTES, Chain, edges
-from tests.convex.scripted import FakeTiming, Reply, Request, ok, serving
+from tests.convex.scripted import FakeTiming, Reply, Request, ScriptedServer, ok, serving
 from tests.sources.live_pages_of import CONVERSATIONS, T0, read
 
 PAGE = {"values": [{"_id": "a", "list": [1, "]"]}], "snapshot": T0, "cursor": "p1", "hasMore": True}
@@ -79,10 +80,14 @@ def test_the_end_of_a_page_is_what_the_page_says_whatever_its_documents_hold(
 # ---- asking by it ----------------------------------------------------------------------------------------------
 
 
+def patient(server: ScriptedServer, fake: FakeTiming) -> Client:
+    return Client(server.url, timing=Timing(fake.monotonic_s, fake.sleep_s, fake.draw))
+
+
 def test_the_next_page_is_asked_for_before_this_one_is_parsed() -> None:
     last = {"values": [], "snapshot": T0, "cursor": None, "hasMore": False}
     replies = [Reply(body=cut_in_the_middle(PAGE)), ok(last), ok(PAGE)]
-    with serving(replies) as server, Client(server.url, timing=FakeTiming()) as client:
+    with serving(replies) as server, patient(server, FakeTiming()) as client:
         chain = Chain(client, "/pages", follow)
         chain.ask({})
         assert chain.answer() == PAGE  # asked for again, for it was none; by then the next one was under way
@@ -113,7 +118,7 @@ def test_a_page_asked_for_by_a_wrong_guess_is_thrown_away() -> None:
 def test_nonsense_is_asked_for_as_often_as_ever_and_then_refused() -> None:
     with serving([Reply(body=b"{")]) as server:
         timing = FakeTiming()
-        with Client(server.url, timing=timing) as client, pytest.raises(SourceInvalid, match="JSON"):
+        with patient(server, timing) as client, pytest.raises(SourceInvalid, match="JSON"):
             chain = Chain(client, "/pages", follow)
             chain.ask({})
             chain.answer()
