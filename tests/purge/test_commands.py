@@ -65,8 +65,8 @@ def test_an_apply_without_the_confirmation_is_refused(tmp_path: Path, monkeypatc
             assert again.exit_code == 2 and "plan.json exists" in again.stderr
         w.deployment.faults.clear()
         before = w.living()
-        for words in ((), ("--confirm", "yes")):
-            refused = run(w, monkeypatch, "apply", "plan.json", *words)
+        for more in ((), ("--confirm", "yes")):
+            refused = run(w, monkeypatch, "apply", "plan.json", *more)
             assert refused.exit_code == 6 and "guard confirmation" in refused.stderr
         assert w.living() == before
         assert run(w, monkeypatch, "apply", "plan.json", "--yes").exit_code == 2
