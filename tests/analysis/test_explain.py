@@ -23,6 +23,7 @@ from analyzer.units import width
 from tests.storing import NOW_MS, document, make_id, put
 
 RULES = rules.load_all(())
+NO_LISTS = InternalLists()
 MINUTE_MS = 60_000
 
 message = st.fixed_dictionaries(
@@ -67,7 +68,16 @@ def at(made: dict[str, Any], drawn: dict[str, Any]) -> dict[str, Any]:
     return made | {"_creationTime": time_ms, "createdAt": time_ms, "startedAt": time_ms}
 
 
-def explained(folder: Path, found: dict[str, Any], policy: str, at_ms: int | None = None, **more: Any) -> Explanation:
+def explained(
+    folder: Path,
+    found: dict[str, Any],
+    policy: str,
+    at_ms: int | None = None,
+    *,
+    filter_name: FilterName = FilterName.EVIDENCE,
+    lists: InternalLists = NO_LISTS,
+    **more: Any,
+) -> Explanation:
     path = folder / "store.duckdb"
     if not path.exists():
         put(folder, found, fingerprints=rules.fingerprints(RULES))
@@ -79,7 +89,9 @@ def explained(folder: Path, found: dict[str, Any], policy: str, at_ms: int | Non
             policy=policies.find(policy),
             rules=RULES,
             now_ms=NOW_MS,
-            **({"filter_name": FilterName.EVIDENCE, "lists": InternalLists()} | more),
+            filter_name=filter_name,
+            lists=lists,
+            **more,
         )
 
 
