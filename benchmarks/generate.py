@@ -94,7 +94,8 @@ def ids_of(table: str, numbers: Any, count: int) -> list[str]:
     bits = np.unpackbits(raw, axis=1).reshape(-1, 32, 5)
     digits = (bits * np.array([16, 8, 4, 2, 1], dtype=np.uint8)).sum(axis=2, dtype=np.uint8)
     alphabet = np.frombuffer(ids.ALPHABET.encode(), dtype=np.uint8)
-    return np.char.decode(alphabet[digits].view("S32").ravel(), "ascii").tolist()  # type: ignore[no-any-return]
+    found: list[str] = np.char.decode(alphabet[digits].view("S32").ravel(), "ascii").tolist()
+    return found
 
 
 def _mixed(at: Any, salt: int) -> Any:

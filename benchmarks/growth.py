@@ -6,10 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.context import SIZES, TAKEN_AGAIN_AT, Context, Row
 from benchmarks.measure import Cost, Figure, run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 STEPS = ("collect", "collect 0.1 % changed", "health", "explain --full")
 
@@ -94,7 +97,7 @@ def draw(costs: Mapping[str, Mapping[str, Cost]], path: Path) -> None:
     drawing.savefig(path, dpi=120, metadata={"Software": None})
 
 
-def _linear(axes: object, documents: Sequence[int], last_s: float) -> None:
-    axes.plot(  # type: ignore[attr-defined]
+def _linear(axes: Axes, documents: Sequence[int], last_s: float) -> None:
+    axes.plot(
         documents, [last_s * n / documents[-1] for n in documents], linestyle=":", color="#888888", label="linear"
     )

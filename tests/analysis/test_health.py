@@ -338,8 +338,11 @@ def test_a_persons_word_decides_what_is_left_out(mixed: Path, tmp_path: Path) ->
     path = tmp_path / "marked.duckdb"
     path.write_bytes(mixed.read_bytes())
     with Store.write(path) as store:
-        for verdict, id_ in (("real", make_id("tasks", 2)), ("test", make_id("tasks", 3))):
-            store.add_mark("happy-animal-123", Mark(id_, verdict, "we looked", "ada", NOW_MS))  # type: ignore[arg-type]
+        for mark in (
+            Mark(make_id("tasks", 2), "real", "we looked", "ada", NOW_MS),
+            Mark(make_id("tasks", 3), "test", "we looked", "ada", NOW_MS),
+        ):
+            store.add_mark("happy-animal-123", mark)
     left = _report(path).without_tests.counts
     assert left.message_failed == 1, "the colleague's, no longer that of the task marked as a test"
 

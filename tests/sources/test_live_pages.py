@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -341,5 +341,6 @@ def test_nothing_is_fetched_for_a_reader_that_has_left() -> None:
         reader = reader_of("data sync", client)
         pages = side_by_side([lambda: reader.pages(None)], 1)
         next(pages)
-        pages.close()  # type: ignore[attr-defined]
+        assert isinstance(pages, Generator)
+        pages.close()
     assert len(server.requests) <= 3

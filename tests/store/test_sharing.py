@@ -6,7 +6,9 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import pytest
@@ -59,13 +61,15 @@ def test_a_reader_waits_for_a_writer_and_then_reads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("opening", [Store.read, Store.write])
-def test_whoever_waits_too_long_is_told_which_process_holds_the_store(tmp_path: Path, opening: object) -> None:
+def test_whoever_waits_too_long_is_told_which_process_holds_the_store(
+    tmp_path: Path, opening: Callable[..., Store]
+) -> None:
     path = tmp_path / "s.duckdb"
     make_store(path, tmp_path / "a")
     writer = hold(path)
     try:
         with pytest.raises(StoreError, match=rf"in use by process {writer.pid} ") as refused:
-            opening(path, wait_s=0.1)  # type: ignore[operator]
+            opening(path, wait_s=0.1)
         assert "--wait" in refused.value.hint
     finally:
         release(writer)
@@ -232,13 +236,11 @@ def test_a_snapshot_is_found_by_id_or_label_and_a_wrong_name_lists_them(tmp_path
 
 
 def test_real_beats_test_and_clear_takes_back(tmp_path: Path) -> None:
-    def say(verdict: str, at_ms: int) -> Mark:
-        return Mark("k1", verdict, "because", "ada", at_ms)  # type: ignore[arg-type]
-
+    said: list[Literal["test", "real", "clear"]] = ["test", "real", "test", "clear", "test"]
     with Store.write(tmp_path / "s.duckdb") as store:
         store.ingest(collection(tmp_path / "a", {}, as_of_ns=START_NS))
         verdicts = []
-        for at_ms, verdict in enumerate(["test", "real", "test", "clear", "test"]):
-            store.add_mark("happy-animal-123", say(verdict, at_ms))
+        for at_ms, verdict in enumerate(said):
+            store.add_mark("happy-animal-123", Mark("k1", verdict, "because", "ada", at_ms))
             verdicts.append([mark.verdict for mark in store.marks("happy-animal-123")])
         assert verdicts == [["test"], ["real"], ["real"], [], ["test"]]
