@@ -20,11 +20,7 @@ from tests.storing import NOW_MS, document, put
 DAY = "day=2025-12-16"
 
 
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run in an empty folder, so that no configuration is found."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ANALYZER_DB", raising=False)
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 @pytest.fixture(scope="module")

@@ -22,11 +22,7 @@ CASE = golden_cases()["artifact_prompt_test_on_healthy_prod"]
 MINUTE = 60_000
 
 
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run in an empty folder, so that no configuration is found."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ANALYZER_DB", raising=False)
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 @pytest.fixture(scope="module")

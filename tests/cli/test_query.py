@@ -15,12 +15,7 @@ from analyzer import cli, sql
 from tests.analysis.leftovers import helper_task, message, placeholder, prompt, task, trace, user
 from tests.storing import NOW_MS, put
 
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run in an empty folder, so that no configuration is found."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ANALYZER_DB", raising=False)
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 @pytest.fixture(scope="module")

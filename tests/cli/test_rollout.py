@@ -22,11 +22,7 @@ LOG = DEMO / "rollout-log.md"
 RECORDINGS = ("01-baseline-0653", "06-after-tests-0658", "11-t-plus-24h-0659")
 
 
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run in an empty folder, so that no configuration is found."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ANALYZER_DB", raising=False)
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 @pytest.fixture(scope="module")

@@ -28,10 +28,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return collected_case(CASE, tmp_path_factory.mktemp("store"))
 
 
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ANALYZER_DB", raising=False)
+pytestmark = pytest.mark.usefixtures("alone")
 
 
 def run(store: Path, *words: str) -> Result:

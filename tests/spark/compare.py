@@ -19,6 +19,7 @@ from analyzer.flows import demo, querying
 from analyzer.model import FilterName
 from analyzer.rules import InternalLists, load_all
 from analyzer.store import Frame, Store
+from tests.queries.test_headers import SAMPLES
 from tests.spark import meaning
 from tests.support import collected, collected_case, export, golden_cases
 
@@ -51,25 +52,13 @@ def frames(folder: Path) -> Iterator[tuple[str, Path, int | str | None, int | No
     yield "demo after cleanup", store, "07-after-cleanup-0705", None
 
 
-USUAL = {
-    "BIGINT": 1,
-    "INTEGER": 1,
-    "DOUBLE": 1.0,
-    "BOOLEAN": True,
-    "VARCHAR": "x",
-    "VARCHAR[]": ["x"],
-    "BIGINT[]": [1],
-    "DOUBLE[]": [1.0],
-}
-
-
 def values(frame: Frame) -> dict[str, Any]:
     """Return a value for every parameter that any query has, such that most of them have something to say."""
     at_ms = frame.at_ms
     rules = ["mark", *(rule.id for rule in RULES.rules), "owned-by-artifact", "was-artifact", "orphan"]
     tables = [*RULES.owned_by("tasks")]
     first = frame.rows("artifacts/list", tiers=["certain", "likely", "suspect", "orphan"], limit=1)
-    plain = {param.name: USUAL[param.type] for name in NAMES for param in querying.params(name)}
+    plain = {param.name: SAMPLES[param.type] for name in NAMES for param in querying.params(name)}
     return plain | JUDGING.usual() | {
         "base_from_ms": at_ms - 24 * HOUR, "base_to_ms": at_ms - HOUR, "after_from_ms": at_ms - HOUR,
         "after_to_ms": at_ms, "flip_ms": [at_ms - 2 * HOUR, at_ms - HOUR // 2], "first_ms": at_ms - 3 * HOUR,
