@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from analyzer.errors import GuardRefused, SourceError, SourceUnreachable, UsageError
-from analyzer.purge import backup, ledger, receipt, restore
+from analyzer.purge import backup, files, ledger, receipt, restore
 from analyzer.purge.apply import Pace
 from analyzer.purge.facts import Consent
 from tests.purge.leftovers import LEFTOVERS, World, world
@@ -111,6 +112,91 @@ def test_a_plan_of_which_nothing_was_deleted_has_nothing_to_put_back(tmp_path: P
         _, path = w.plan()
         with pytest.raises(UsageError, match="nothing"):
             restore.rehearse(source.connection, path, Consent())
+
+
+def edited(name: str, value: object) -> Callable[[World, Path], object]:
+    def edit(_: World, path: Path) -> None:
+        path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+
+    return edit
+
+
+def answered(function: str, change: Callable[[Any], Any]) -> Callable[[World, Path], object]:
+    def rewrite(body: bytes) -> bytes:
+        answer = json.loads(body)
+        return json.dumps(answer | {"value": change(answer["value"])}).encode()
+
+    return lambda w, _: w.deployment.faults.rewrite(rewrite, function=function, times=None)
+
+
+REFUSED: dict[str, tuple[Callable[[World, Path], object], str]] = {
+    "another deployment": (edited("deployment", "other-one-2"), "guard deployment"),
+    "another address": (edited("origin", "https://elsewhere.example"), "guard deployment"),
+    "it is production now": (lambda w, _: setattr(w.deployment.settings, "kind", "prod"), "guard production named"),
+    "the server does not say what it is": (
+        lambda w, _: w.deployment.faults.refuse(404, path="/api/v1/deployment_info", times=None),
+        "guard unknown type",
+    ),
+    "tables have other numbers": (
+        answered("_system/frontend/getTableMapping", lambda mapping: dict.fromkeys(mapping, "users")),
+        "guard table mapping",
+    ),
+    "another receipt's map": (
+        lambda _, path: restore.path_of(path).write_text('{"schema": "restore/1", "receipt": "x", "ids": {}}'),
+        "guard restore map",
+    ),
+    "a damaged map": (lambda _, path: restore.path_of(path).write_text('{"schema"'), "guard restore map"),
+}
+
+
+@pytest.mark.parametrize("name", list(REFUSED))
+def test_a_restore_is_refused_before_anything_is_sent(tmp_path: Path, name: str) -> None:
+    change, guard = REFUSED[name]
+    with world(tmp_path) as w:
+        path, _ = purged(w)
+        change(w, path)
+        with pytest.raises(GuardRefused, match=guard):
+            restored(w, path)
+        assert not w.deployment.called("/api/import/*")
+
+
+def test_production_that_is_named_gets_its_documents_back(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        path, _ = purged(w)
+        w.deployment.settings.kind = "prod"
+        with w.source() as source:
+            assert restore.rehearse(source.connection, path, Consent(is_named=True)).missing
+
+
+def test_an_import_that_would_delete_is_never_confirmed(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        path, _ = purged(w)
+        asks = {"state": "waiting_for_confirmation", "require_manual_confirmation": True}
+        answered("_system/cli/queryImport", lambda row: row | {"state": asks})(w, path)
+        with pytest.raises(SourceError, match="would delete"):
+            restored(w, path)
+        assert not w.deployment.called("/api/perform_import")
+
+
+def test_what_is_not_as_before_afterwards_is_said(tmp_path: Path) -> None:
+    with world(tmp_path) as w, w.source() as source:
+        path, _ = purged(w)
+        rehearsed = restore.rehearse(source.connection, path, Consent())
+        answered("_system/frontend/listById", lambda found: [None, *found[1:]])(w, path)
+        made = restore.restore(source.connection, path, rehearsed, rehearsed.confirm, poll_s=0.0)
+        assert made["verified"] == {"ok": False, "not_as_before": [rehearsed.documents[0].id]}
+
+
+def test_two_people_do_not_restore_at_once(tmp_path: Path) -> None:
+    with world(tmp_path) as w, w.source() as source:
+        path, _ = purged(w)
+        rehearsed = restore.rehearse(source.connection, path, Consent())
+        with files.locked(tmp_path / ".plan.json.lock", "plan.json"):
+            with pytest.raises(GuardRefused, match="guard another purge"):
+                restore.rehearse(source.connection, path, Consent())
+            with pytest.raises(GuardRefused, match="guard another purge"):
+                restore.restore(source.connection, path, rehearsed, rehearsed.confirm, poll_s=0.0)
+        assert not w.deployment.called("/api/import/*")
 
 
 def test_what_cannot_come_back_is_said(tmp_path: Path) -> None:
