@@ -2,6 +2,7 @@
 
 AnalyzerError                      exit 3, str(e) is one sentence of fact, e.hint is the next step
 ├─ UsageError            exit 2    wrong flag, name or value; says the valid ones
+│  └─ NoDeployment     exit 2    a deployment is wanted, and nothing says which
 ├─ ConfigError           exit 2    a configuration or rules file is wrong; names file and key
 ├─ SourceError           exit 3    cannot read what was asked
 │  ├─ SourceUnreachable  exit 3    may be tried again
@@ -52,6 +53,10 @@ class UsageError(AnalyzerError):
     """The caller asked for something that does not exist or cannot be meant."""
 
     exit_code = EXIT_USAGE
+
+
+class NoDeployment(UsageError):
+    """A deployment is wanted, and nothing says which."""
 
 
 class ConfigError(AnalyzerError):

@@ -11,7 +11,7 @@ from analyzer.cli import options, output
 from analyzer.cli.artifacts import account, internal_lists
 from analyzer.cli.deployment import Chosen
 from analyzer.config import Settings
-from analyzer.errors import EXIT_BAD, EXIT_OK, UsageError
+from analyzer.errors import EXIT_BAD, EXIT_OK, NoDeployment, UsageError
 from analyzer.model import DeploymentType, Tier
 
 if TYPE_CHECKING:
@@ -104,9 +104,8 @@ def optional_target(chosen: Chosen, settings: Settings) -> Target | None:
     """Return the deployment; None where nothing at all says which: then there is none to ask."""
     try:
         return chosen.target(settings.deployment)
-    except UsageError as missing:
-        named = chosen.url or chosen.prod or chosen.preview_name or chosen.env_file or chosen.key_file
-        if named or "nothing says which deployment" not in str(missing):
+    except NoDeployment:
+        if chosen.url or chosen.prod or chosen.preview_name or chosen.env_file or chosen.key_file:
             raise
         return None
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from analyzer.convex import keys, urls
 from analyzer.convex.danger import TypeHint
 from analyzer.convex.keys import Key
-from analyzer.errors import UsageError
+from analyzer.errors import NoDeployment, UsageError
 from analyzer.model import DeploymentType
 from analyzer.units import visible
 
@@ -231,7 +231,7 @@ def _origin(
     if name is None:
         if key:
             raise UsageError(f"{how} does not say of which deployment it is", hint="give --url")
-        raise UsageError("nothing says which deployment is meant", hint=_HOW)
+        raise NoDeployment("nothing says which deployment is meant", hint=_HOW)
     for variable in APP_URLS:
         found = variables[variable]
         if found and name == _name_of_url(found[0]):

@@ -115,6 +115,8 @@ class _Apply:
             if executor.is_real:
                 self._back_up(groups, documents)
             run.may_go_on()
+            if not run.sees_functions:
+                self.order.narrate("warning: nothing tells how often functions fail, so that more fail stops nothing")
             with self._barrier(run):
                 run.go(groups)
             made = self._written(watch)

@@ -85,6 +85,11 @@ class Run:
     _functions: Mapping[str, int] | None = None  # calls and errors of the last minutes, as it told last
 
     @property
+    def sees_functions(self) -> bool:
+        """Tell whether it would notice that functions begin to fail."""
+        return self.plan.functions is not None and self._functions is not None
+
+    @property
     def scrubber(self) -> Scrubber:
         """Return who changes documents that stay."""
         return Scrubber(self.client, self.ledger, self.executor)

@@ -27,7 +27,9 @@ def test_measures_that_fall_silent_during_the_run_stop_it(tmp_path: Path) -> Non
         assert {w.ids[n] for n in LEFTOVERS} <= w.living()
         w.deployment.faults.clear()
         w.deployment.faults.refuse(403, "AccessDenied", path="/api/app_metrics/*", times=None)
-        assert w.apply(plan, path)["verified"]["ok"]  # a key that never saw them is not asked to
+        said: list[str] = []  # a key that never saw them is not asked to, and whoever waits is told
+        assert w.apply(plan, path, narrate=said.append)["verified"]["ok"]
+        assert any("nothing tells how often functions fail" in line for line in said)
 
 
 @pytest.mark.parametrize("change", ["patch", "delete"])

@@ -11,6 +11,7 @@ import pytest
 
 from analyzer import rules
 from analyzer.errors import AccessDenied, GuardRefused, SourceError
+from analyzer.flows.apply import apply_plan
 from analyzer.model import Mark
 from analyzer.purge import ledger, plan_file, receipt
 from analyzer.purge.apply import Pace
@@ -234,6 +235,26 @@ def test_functions_that_begin_to_fail_stop_it(tmp_path: Path) -> None:
         with pytest.raises(GuardRefused, match="guard function errors"):
             w.apply(plan, path)
         assert {w.ids[n] for n in LEFTOVERS} <= w.living()
+
+
+def test_another_deployment_does_not_settle_what_became_of_a_batch(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with world(tmp_path) as w, world(tmp_path / "other") as other, other.source() as elsewhere:
+        plan, path = w.plan()
+
+        def lost(_: int) -> None:
+            w.deployment.faults.drop(function=DELETE)
+            w.deployment.faults.refuse(503, "Busy", function="_system/frontend/listById", skip=1, times=None)
+
+        with pytest.raises(SourceError):
+            w.apply(plan, path, pace=Pace(batch_documents=1, settle_s=0.0, progress=lost))
+        noted = ledger.path_of(path).read_bytes()
+        assert ledger.read(ledger.path_of(path), plan.hash).unsettled
+        with pytest.raises(GuardRefused, match="guard origin"):
+            apply_plan(elsewhere, plan, path, w.order(plan))
+        assert ledger.path_of(path).read_bytes() == noted
+        w.deployment.faults.clear()
+        assert {d["id"] for d in w.apply(plan, path)["deleted"]} == {w.ids[n] for n in LEFTOVERS}
 
 
 def test_a_proof_that_could_not_be_had_is_had_by_the_same_command(tmp_path: Path) -> None:
