@@ -29,6 +29,10 @@ class Beside(Generic[T]):
             raise self._error
         return self._found[0]
 
+    def is_over(self) -> bool:
+        """Tell whether there is an outcome."""
+        return self._is_over.is_set()
+
     def wait(self) -> None:
         """Wait until the call is over, whatever came of it."""
         self._is_over.wait()

@@ -4,24 +4,43 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from contextlib import nullcontext
+from typing import Any, NamedTuple, Self
 
 from analyzer.convex import functions
 from analyzer.convex.beside import Beside
 from analyzer.convex.connection import Connection
 from analyzer.convex.function_names import DEFAULT_NAMES, FunctionNames
 from analyzer.convex.permissions import VIEW_DATA
-from analyzer.errors import AccessDenied, CursorExpired, FunctionFailed, NotOffered, SourceUnreachable
+from analyzer.errors import (
+    AccessDenied,
+    CursorExpired,
+    FunctionFailed,
+    NotOffered,
+    ServerRefused,
+    SourceInvalid,
+    SourceUnreachable,
+)
 from analyzer.model import ROOT, Answer, SourceInfo, TableRef
 from analyzer.sources.live_deltas import DeltaReader
+from analyzer.sources.live_early import Early, Room
 from analyzer.sources.live_flags import Flags, read_flags
 from analyzer.sources.live_paged import PagedReader, side_by_side
-from analyzer.sources.live_pages import ChangeReader, Page, Wanted, Way, way_of
+from analyzer.sources.live_pages import MAX_TIME_NS, ChangeReader, Page, Wanted, Way, way_of
 from analyzer.sources.live_sync import SyncReader
 
 EVERYTHING = Wanted()
 COMPONENTS, TABLES = "_system/frontend/components:list", "_system/frontend/getTableMapping"
 ROOT_SIZE, COMPONENT_SIZE = "_system/cli/tableSize", "_system/frontend/tableSize"
+SIZE_OF_ALL = "_system/frontend/tableSize:sizeOfAllTables"
+
+
+class Said(NamedTuple):
+    """What the functions answer about a moment, and what the variables are."""
+
+    answers: list[Answer]
+    unanswered: list[str]
+    flags: Flags
 
 
 class LiveSource:
@@ -53,6 +72,7 @@ class LiveSource:
         self._info: SourceInfo | None = None
         self.variables: Flags | None = None  # as `info` found them
         self._warnings: list[str] = []
+        self._early: Early[Said] | None = None  # of the pages that are read
         self._asking, self._listing = threading.Lock(), threading.Lock()
 
     def __enter__(self) -> Self:
@@ -73,7 +93,7 @@ class LiveSource:
         cursor  of the last page that was kept; None: everything, from the start
         raises  CursorExpired: call again without a cursor; SourceInvalid; SourceUnreachable; AccessDenied
         """
-        self._tables = None  # there may be others by now
+        self._tables, self._early = None, None  # there may be others by now
         for page in self._pages(cursor):
             if page.snapshot_ts_ns is not None:
                 self.snapshot_ts_ns, self._info = page.snapshot_ts_ns, None
@@ -91,6 +111,7 @@ class LiveSource:
             except NotOffered as error:
                 raise CursorExpired(f"the last way of reading is gone: {error}", hint="read from the start") from None
             return
+        self._early = Early(self._total, self._list, self._counts, self._said)
         for reader in self._incremental():
             pages = _ahead(reader, None)
             try:
@@ -106,20 +127,25 @@ class LiveSource:
         yield from PagedReader(self._client, self.wanted, self.tables(), self._component_ids).pages(None)
 
     def _incremental(self) -> tuple[ChangeReader, ...]:
-        return SyncReader(self._client, self.wanted), DeltaReader(self._client, self.wanted)
+        return SyncReader(self._client, self.wanted), DeltaReader(self._client, self.wanted, self._early)
 
     def tables(self) -> tuple[TableRef, ...]:
         """Return the wanted tables that exist now, with their numbers, by component and name."""
         with self._listing:
             if self._tables is None:
-                self._tables = self._list()
+                early = self._early.about(self.snapshot_ts_ns) if self._early else None
+                self._tables = early.tables.result() if early else self._list()
             return self._tables
 
-    def _list(self) -> tuple[TableRef, ...]:
+    def _list(self, room: Room | None = None) -> tuple[TableRef, ...]:
+        room = room or nullcontext()
+        with room:
+            components = self._components()
         found = []
-        for path, id_ in self._components().items():
+        for path, id_ in components.items():
             self._component_ids[path] = id_
-            mapping = functions.query(self._client, TABLES, {"componentId": id_} if id_ else {})
+            with room:
+                mapping = functions.query(self._client, TABLES, {"componentId": id_} if id_ else {})
             if not isinstance(mapping, dict) or not all(isinstance(name, str) for name in mapping.values()):
                 raise self._client.unexpected(f"POST /api/query ({TABLES})", "a table mapping", VIEW_DATA)
             found += [
@@ -155,11 +181,31 @@ class LiveSource:
 
         as_of_ns  of a consistent page, at most a few minutes ago; components are counted as of now
         """
-        asked = {(table.component, table.name): self._counted(table, as_of_ns) for table in self.tables()}
+        early = self._early.about(as_of_ns) if self._early else None
+        return early.counts.result() if early else self._counts(self.tables(), as_of_ns, nullcontext())
+
+    def _counts(self, tables: Sequence[TableRef], as_of_ns: int, room: Room) -> Mapping[tuple[str, str], int]:
+        asked = {(table.component, table.name): self._counted(table, as_of_ns, room) for table in tables}
         return {place: count.result() for place, count in asked.items()}
 
-    def _counted(self, table: TableRef, as_of_ns: int) -> Beside[int]:
-        return Beside(lambda: self._count(table, as_of_ns))
+    def _counted(self, table: TableRef, as_of_ns: int, room: Room) -> Beside[int]:
+        def count() -> int:
+            with room:
+                return self._count(table, as_of_ns)
+
+        return Beside(count)
+
+    def _total(self) -> int | None:
+        """Return about how many documents there are; None where nobody tells, and nothing hangs on it."""
+        if self.wanted.tables is not None:
+            return None
+        try:
+            if len(self._components()) > 1:
+                return None
+            total = functions.query(self._client, SIZE_OF_ALL, {})
+        except (FunctionFailed, ServerRefused, SourceInvalid, SourceUnreachable):
+            return None
+        return int(total) if isinstance(total, int | float) and 0 <= total < MAX_TIME_NS else None
 
     def _count(self, table: TableRef, as_of_ns: int) -> int:
         args: dict[str, Any] = {"tableName": table.name}
@@ -178,23 +224,29 @@ class LiveSource:
         """Identity, flags and the functions' answers; asked once for each consistent moment."""
         with self._asking:
             if self._info is None:
-                self._info = self._ask()
+                early = self._early.about(self.snapshot_ts_ns) if self._early else None
+                said = early.said.result() if early else self._said(self.snapshot_ts_ns, nullcontext())
+                self._info = self._told(said)
             return self._info
 
-    def _ask(self) -> SourceInfo:
-        asked = Beside(self._answers)
-        self.variables = flags = self.flags(lambda: asked.result()[0])
-        answers, unanswered = asked.result()
+    def _told(self, said: Said) -> SourceInfo:
+        self.variables = said.flags
         return SourceInfo(
             kind="live",
             label=self.connection.target.origin,
             deployment=self.connection.deployment,
             source_time_ns=self.snapshot_ts_ns or functions.now_ns(self._client),
             time_basis="server",
-            flags=flags.flags,
-            answers=tuple(answers),
-            warnings=(*self._warnings, *unanswered, *flags.warnings),
+            flags=said.flags.flags,
+            answers=tuple(said.answers),
+            warnings=(*self._warnings, *said.unanswered, *said.flags.warnings),
         )
+
+    def _said(self, moment_ns: int | None, room: Room) -> Said:
+        asked = Beside(lambda: self._answers(moment_ns, room))
+        with room:
+            flags = self.flags(lambda: asked.result()[0])
+        return Said(*asked.result(), flags)
 
     def flags(self, answers: Callable[[], Sequence[Answer]] = tuple) -> Flags:
         """Return the configured flags, and when other variables changed; without the permission, what answers tell."""
@@ -204,10 +256,10 @@ class LiveSource:
 
         return read_flags(self._client, self._flag_names, told)
 
-    def _answers(self) -> tuple[list[Answer], list[str]]:
+    def _answers(self, moment_ns: int | None, room: Room) -> tuple[list[Answer], list[str]]:
         """Ask the app's functions; each that does not answer becomes a warning."""
         answers, warnings = [], []
-        for name, asked in [(name, self._asked(name)) for name in self._functions.all()]:
+        for name, asked in [(name, self._asked(name, moment_ns, room)) for name in self._functions.all()]:
             try:
                 value = asked.result()
             except (FunctionFailed, AccessDenied, SourceUnreachable) as error:
@@ -218,13 +270,17 @@ class LiveSource:
             answers.append(Answer(name, value, int(stamp) if is_time and stamp is not None else None))
         return answers, warnings
 
-    def _asked(self, name: str) -> Beside[Any]:
-        return Beside(lambda: self._answer(name))
+    def _asked(self, name: str, moment_ns: int | None, room: Room) -> Beside[Any]:
+        def answer() -> Any:
+            with room:
+                return self._answer(name, moment_ns)
 
-    def _answer(self, name: str) -> Any:
-        if self.snapshot_ts_ns is not None:
+        return Beside(answer)
+
+    def _answer(self, name: str, moment_ns: int | None) -> Any:
+        if moment_ns is not None:
             try:
-                return functions.query(self._client, name, {}, as_of_ns=self.snapshot_ts_ns)
+                return functions.query(self._client, name, {}, as_of_ns=moment_ns)
             except (NotOffered, SourceUnreachable):
                 pass  # no such endpoint, or the moment is too long ago: then as of now
         return functions.query(self._client, name, {})

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analyzer.convex import values
+from analyzer.convex.beside import Beside
 from analyzer.convex.client import Client
 from analyzer.convex.functions import ValueFormat
 from analyzer.errors import CursorExpired
 from analyzer.sources.live_chain import Chain
+from analyzer.sources.live_early import NEAR_DOCUMENTS, Foresight
 from analyzer.sources.live_pages import Change, Guard, Page, Rows, Wanted, Way, pack_cursor, unpack_cursor
 
 SNAPSHOT, DELTAS = "/api/list_snapshot", "/api/document_deltas"
@@ -27,9 +29,11 @@ class DeltaReader:
 
     way: Way = "deltas"
 
-    def __init__(self, client: Client, wanted: Wanted) -> None:
+    def __init__(self, client: Client, wanted: Wanted, foresight: Foresight | None = None) -> None:
         self._client = client
         self._wanted = wanted
+        self._foresight = foresight
+        self._first_deltas: Beside[dict[str, Any]] | None = None  # asked for before the snapshot was here
 
     def pages(self, cursor: str | None) -> Iterator[Page]:
         """Return pages up to the newest moment."""
@@ -45,8 +49,8 @@ class DeltaReader:
 
     def _snapshot(self, snapshot_ns: int | None, position: str | None) -> Iterator[tuple[Page, int]]:
         guard = Guard(self._client, f"POST {SNAPSHOT}")
-        is_fresh = snapshot_ns is None
-        crawl = _Crawl(guard)
+        is_fresh = is_whole = snapshot_ns is None
+        crawl, read = _Crawl(guard), 0
         chain = Chain(self._client, SNAPSHOT, self._behind_snapshot)
         chain.ask(self._body({} if snapshot_ns is None else {"snapshot": snapshot_ns, "cursor": position}))
         while True:
@@ -63,6 +67,9 @@ class DeltaReader:
                 next_cursor = pack_cursor(self.way, self._wanted, snapshot=snapshot_ns, cursor=position)
             else:
                 next_cursor = pack_cursor(self.way, self._wanted, deltas=snapshot_ns)
+            read += len(answer["values"]) if isinstance(answer.get("values"), list) else 0
+            if has_more and is_whole and self._is_near_end(read):
+                self._first_deltas = self._early_deltas(snapshot_ns)
             found = self._values(guard, answer, is_delta=False)
             crawl.check(found, snapshot_ns)
             moment = None if has_more else snapshot_ns
@@ -71,12 +78,35 @@ class DeltaReader:
                 return
             is_fresh = False
 
+    def _is_near_end(self, read: int) -> bool:
+        if self._foresight is None or self._first_deltas is not None:
+            return False
+        documents = self._foresight.documents()
+        return documents is not None and documents - read <= NEAR_DOCUMENTS
+
+    def _early_deltas(self, since_ns: int) -> Beside[dict[str, Any]]:
+        """Ask for the deltas after the snapshot, and tell of which moment they are, if they end there."""
+        guard = Guard(self._client, f"POST {DELTAS}")
+
+        def first() -> dict[str, Any]:
+            chain = Chain(self._client, DELTAS, lambda _: None)
+            chain.ask(self._body({"cursor": since_ns}))
+            answer = self._page(chain, guard)
+            if not answer["hasMore"] and self._foresight is not None:
+                self._foresight.ends_at(guard.time(answer.get("cursor")))
+            return answer
+
+        return Beside(first)
+
     def _deltas(self, since_ns: int) -> Iterator[Page]:
         guard = Guard(self._client, f"POST {DELTAS}")
         chain = Chain(self._client, DELTAS, self._behind_deltas)
-        chain.ask(self._body({"cursor": since_ns}))
+        early, self._first_deltas = self._first_deltas, None
+        if early is None:
+            chain.ask(self._body({"cursor": since_ns}))
         while True:
-            answer = self._page(chain, guard)
+            answer = self._page(chain, guard) if early is None else early.result()
+            early = None
             until_ns = guard.time(answer.get("cursor"))
             found = self._values(guard, answer, is_delta=True)
             has_more = answer["hasMore"]

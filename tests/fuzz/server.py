@@ -108,7 +108,7 @@ def _introducing(client: Client) -> None:
 def listing(client: Client) -> None:
     source = LiveSource.__new__(LiveSource)
     source.wanted, source._client, source._tables, source._component_ids = Wanted(), client, None, {}
-    source._listing = threading.Lock()
+    source._listing, source._early = threading.Lock(), None
     tables = source.tables()
     assert list(tables) == sorted(tables, key=lambda table: (table.component, table.name))
     assert all(count >= 0 for count in source.counts(T0).values())
