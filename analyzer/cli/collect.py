@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from analyzer.store import Store
 
 SHORTEST_MS = 5_000  # between two collects
+LAST_SOURCE_MS = 7_258_118_399_999  # the end of 2199: the store counts nanoseconds, to 2262
 LONGEST_TICK_MS = 300_000  # of a watch, unless --max-time says otherwise: then the next one continues
 
 
@@ -84,10 +85,19 @@ def collect(
             "collect reads either a SOURCE or, with --via-cli, what `npx convex` gives",
             hint="`analyzer collect EXPORT.zip`, or `analyzer collect --via-cli`",
         )
+    if (keep is not None or only_print) and not via_cli:
+        raise UsageError("--keep and --print belong to --via-cli", hint="add --via-cli, or leave them out")
+    if source is not None and (chosen.is_given or max_time_ms is not None):
+        raise UsageError(
+            "SOURCE is a file, and --url, --prod and the like say how to read a live deployment",
+            hint="leave out the one or the others; --deployment NAME says whose the file is",
+        )
+    is_live = source is None and not via_cli
+    _check_named(label, taken_at_ms, is_live=is_live)
     how = _Keeping(label, taken_at_ms, keep_text)
     if every_ms is not None:
         return _watch(settings, chosen, how, (every_ms, for_ms, max_time_ms), fmt)
-    if source is None and not via_cli:
+    if is_live:
         _show(_live(settings, chosen, how, max_time_ms), fmt)
         return EXIT_OK
     result = _recorded(settings, chosen, how, keep, only_print) if source is None else _file(source, settings, how)
@@ -144,6 +154,15 @@ def _watch(
     counts = {"ticks": watched.ticks, "failed": watched.failed, "gaps": watched.gaps}
     output.write_json({"schema": "watch/1"} | counts | {"snapshot": snapshots_text.listed(watched.last.snapshot)})
     return EXIT_OK
+
+
+def _check_named(label: str | None, taken_at_ms: int | None, *, is_live: bool) -> None:
+    if label is not None and not label.strip():
+        raise UsageError("--label names nothing", hint="give a name, or leave it out")
+    if taken_at_ms is not None and is_live:
+        raise UsageError("a live deployment tells its own time", hint="leave --taken-at out")
+    if taken_at_ms is not None and taken_at_ms > LAST_SOURCE_MS:
+        raise UsageError("--taken-at lies after the year 2199", hint="say when the file was exported")
 
 
 def _check_watch(every_ms: int | None, *, is_file: bool) -> None:

@@ -36,6 +36,11 @@ class Chosen:
     insecure: bool
     ca_file: Path | None
 
+    @property
+    def is_given(self) -> bool:
+        """Whether any of it was said."""
+        return any((self.url, self.prod, self.preview_name, self.env_file, self.key_file, self.insecure, self.ca_file))
+
     def target(self, deployment: str | None) -> Target:
         """Find the deployment and its key.
 
@@ -132,7 +137,7 @@ def _read(path: Path, longest: int) -> str:
         with path.open("rb") as file:
             raw = file.read(longest + 1)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="name a file with one key in it") from error
     if len(raw) > longest:
         raise UsageError(f"{path} is larger than {longest:,} bytes and no such file")
     return raw.decode("utf-8", "replace")

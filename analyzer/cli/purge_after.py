@@ -85,7 +85,11 @@ def show(*, settings: Settings, receipt_id: str, fmt: str) -> int:
         output.write_json(found)
     else:
         render = {"text": purge_text.receipt_text, "md": purge_text.receipt_md, "html": purge_text.receipt_html}[fmt]
-        output.write(render(found))
+        try:
+            shown = render(found)
+        except (KeyError, TypeError, AttributeError, ValueError) as problem:  # of another make, or cut by hand
+            raise UsageError(f"{receipt_id} is damaged: it lacks fields of a receipt", hint=receipt.HINT) from problem
+        output.write(shown)
     return EXIT_OK
 
 

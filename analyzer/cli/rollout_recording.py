@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import click
 from analyzer import clock
 from analyzer.cli import options, output
 from analyzer.config import Settings
-from analyzer.errors import EXIT_OK, UsageError
+from analyzer.errors import EXIT_OK, SourceInvalid, UsageError
 
 if TYPE_CHECKING:
     from analyzer.flows.rollout_records import Amendment, Recorded
@@ -37,6 +38,11 @@ def import_(settings: Settings, *, log: Path, amend: bool, because: str | None, 
     from analyzer.store import Store
 
     read = read_log(log)
+    if not (read.phases or read.checkpoint_tables or read.baseline_metrics or read.final_metrics or read.final_flags):
+        raise SourceInvalid(
+            f"{log.name} says nothing of a rollout: it has no phase, flag, metric or checkpoint",
+            hint="name a log with headings such as `## Phase 1: ENABLE_WORKFLOW (COMPLETED)`",
+        )
     amendment = _amendment(amend, because, actor)
     with Store.write(settings.store, wait_s=settings.wait_s) as store:
         name = rollout_records.deployment_of(store, read, settings.deployment)
@@ -104,6 +110,10 @@ def _plan(
 ) -> Any:
     from analyzer.analysis import rollout_plan
 
+    if not all(flag.strip() for flag in flags):
+        raise UsageError("--flag names nothing", hint="give the name of an environment variable")
+    if margin is not None and math.isnan(margin):
+        raise UsageError("--margin is no number", hint="take a share between 0 and 1, such as 0.05")
     if 0 in checkpoints_ms:
         raise UsageError("a checkpoint lies after its change", hint="take a duration such as 1h")
     chosen: dict[str, Any] = {}

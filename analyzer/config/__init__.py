@@ -15,7 +15,7 @@ from pathlib import Path
 from analyzer.analysis import policy as policies
 from analyzer.config.file import read_nearest
 from analyzer.config.settings import DEFAULT_FLAGS, DeploymentSettings, HealthSettings, Settings, TestLists
-from analyzer.errors import ConfigError
+from analyzer.errors import ConfigError, UsageError
 from analyzer.model import FilterName
 
 __all__ = [
@@ -48,8 +48,12 @@ def load(
 ) -> Settings:
     """Resolve the settings; an argument is a flag of the command line, None where it was not given.
 
-    raises  ConfigError naming file and key
+    raises  ConfigError naming file and key, UsageError for an argument that names nothing
     """
+    named = {"--db": db if db is None or db.name else "", "--deployment": deployment, "--policy": policy}
+    blank = [flag for flag, value in named.items() if value is not None and not str(value).strip()]
+    if blank:
+        raise UsageError(f"{blank[0]} names nothing", hint="give a name, or leave it out")
     settings = read_nearest(Path.cwd())
     known = (*policies.BUILT_IN, *settings.policies)
     health = replace(

@@ -61,6 +61,6 @@ def time_of(given_ns: int | None, named_: Named, answered_at_ms: int | None) -> 
         return given_ns, "taken-at"
     if named_.taken_at_ns is not None:
         return named_.taken_at_ns, "file-name"
-    if answered_at_ms is not None:
+    if answered_at_ms is not None and _EARLIEST_NS <= answered_at_ms * NS_PER_MS < _LATEST_NS:
         return answered_at_ms * NS_PER_MS, "answer-timestamp"
     return None, "newest-creation-time"

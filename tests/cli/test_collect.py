@@ -116,3 +116,26 @@ def test_a_watch_that_makes_no_sense_is_refused(words: list[str], fact: str) -> 
     result = run("collect", *words)
     assert (result.exit_code, result.stdout) == (2, "")
     assert fact in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "fact"),
+    [
+        ("export.zip --print", "--keep and --print belong to --via-cli"),
+        ("--keep kept", "--keep and --print belong to --via-cli"),
+        ("export.zip --url https://happy-animal-123.convex.cloud", "SOURCE is a file, and --url"),
+        ("export.zip --prod", "SOURCE is a file, and --url"),
+        ("export.zip --max-time 5s", "SOURCE is a file, and --url"),
+        ("--taken-at 0", "a live deployment tells its own time"),
+        ("export.zip --taken-at 9999-12-31T23:59:59Z", "--taken-at lies after the year 2199"),
+        ("export.zip --label=", "--label names nothing"),
+        ("export.zip --deployment=", "--deployment names nothing"),
+        ("export.zip --db=", "--db names nothing"),
+    ],
+)
+def test_what_would_have_no_effect_or_names_nothing_is_refused_before_anything_is_read(words: str, fact: str) -> None:
+    result = run("collect", *words.split())
+    error, hint = result.stderr.splitlines()
+    assert (result.exit_code, error[:7], hint[:7]) == (2, "error: ", "hint:  ")
+    assert error.removeprefix("error: ").startswith(fact)
+    assert not Path("data").exists()

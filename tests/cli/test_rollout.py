@@ -69,9 +69,27 @@ def test_import_marks_lines_that_it_does_not_understand(tmp_path: Path) -> None:
 
 def test_a_log_without_a_deployment_needs_one_by_name(tmp_path: Path) -> None:
     log = tmp_path / "log.md"
-    log.write_text("# Log\n")
+    log.write_text("# Log\n\n## Phase 1: A_B\n")
     assert run(tmp_path / "new.duckdb", "import", str(log)).exit_code == 2
     assert run(tmp_path / "new.duckdb", "import", str(log), "--deployment", "happy-animal-123").exit_code == 0
+
+
+def test_a_file_that_says_nothing_of_a_rollout_is_not_recorded_as_one(tmp_path: Path) -> None:
+    for name, text in (("empty.md", ""), ("prose.md", "# Shopping\n\nMilk, and bread.\n")):
+        (tmp_path / name).write_text(text)
+        result = run(tmp_path / "store.duckdb", "import", str(tmp_path / name), "--deployment", "happy-animal-123")
+        assert (result.exit_code, result.stdout) == (3, "")
+        assert f"{name} says nothing of a rollout" in result.stderr
+    assert not (tmp_path / "store.duckdb").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "fact"), [("--margin nan --flag A_B", "--margin is no number"), ("--flag=", "--flag")]
+)
+def test_a_plan_that_could_judge_nothing_is_not_frozen(tmp_path: Path, words: str, fact: str) -> None:
+    result = run(tmp_path / "store.duckdb", "start", "--deployment", "happy-animal-123", *words.split())
+    assert result.exit_code == 2
+    assert fact in result.stderr
 
 
 def test_show_holds_the_log_against_the_snapshots(store: Path) -> None:

@@ -113,3 +113,11 @@ def test_a_rehearsal_says_that_it_is_one_and_cannot_be_applied(tmp_path: Path, m
         assert plan["rehearsal"] and all(d["sha256"] is None for g in plan["groups"] for d in g["documents"])
         refused = run(w, monkeypatch, "apply", "plan.json", "--confirm", plan["confirm"])
         assert refused.exit_code == 6 and "guard plan version" in refused.stderr
+
+
+@pytest.mark.parametrize("fmt", ["text", "md", "html"])
+def test_a_receipt_without_its_fields_is_called_damaged(tmp_path: Path, fmt: str) -> None:
+    (tmp_path / "cut.json").write_text('{"schema": "receipt/1", "deleted": 7}')
+    result = CliRunner().invoke(main, ["purge", "show", str(tmp_path / "cut.json"), "--format", fmt])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "is damaged: it lacks fields of a receipt" in result.stderr

@@ -141,3 +141,11 @@ def test_a_damaged_export_in_a_recording_is_refused(tmp_path: Path) -> None:
     (answers(tmp_path) / "export.zip").write_bytes(b"PK\x03\x04 and no more")
     with pytest.raises(SourceInvalid, match=r"export\.zip is damaged or cut short"):
         opened(tmp_path)
+
+
+def test_an_answer_of_an_impossible_time_does_not_say_when(tmp_path: Path) -> None:
+    for impossible in (1.0, 99_999_999_999_999.0):
+        names = ("getSystemHealth", "checkAlerts")
+        broken = {name: CASE["expected"][name] | {"timestamp": impossible} for name in names}
+        export(answers(tmp_path, **broken) / "export.zip", TABLES)
+        assert info(tmp_path).source_time_ns is None

@@ -69,7 +69,9 @@ def read_log(path: Path) -> RolloutLog:
     try:
         source = path.read_bytes()
     except OSError as error:
-        raise SourceUnreachable(f"{path} cannot be read: {error.strerror}") from error
+        raise SourceUnreachable(
+            f"{path} cannot be read: {error.strerror}", hint="name the Markdown file of the rollout log"
+        ) from error
     return parse_log(source, where=path.name)
 
 
