@@ -96,6 +96,9 @@ class _Apply:
         self.client.sign(audit.PURGE + receipts.id_of(self.plan))
         lost = self._settled()
         documents = self._guard()
+        if self.state.deleted:
+            of = units.count(len(self.plan.documents), "document")
+            self.order.narrate(f"going on: {len(self.state.deleted)} of {of} were deleted before")
         if not self.order.is_dry_run:
             checks.check_confirmation(self.plan, self.order.confirm(self.plan))
         executor: Executor = Pretending() if self.order.is_dry_run else Deleting(self.client)
