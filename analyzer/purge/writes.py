@@ -19,7 +19,6 @@ REMOVED_FIELD = (  # the platform's word for "no such field": what stands on the
     "__CONVEX_PLACEHOLDER_undefined_I23atX0jcndVbFgXoQZffsih7eAqktCyFjgUuAeNBtfr3ySOljPSPSEOPFgprkdBO3zXNiGEJxmJ5ZFPc"
     "5C5qKesG80QRPvlJe8vgSxAt9feLTwxTg4PHfVwUaTEJU67FDwldWmTxp1guMPwxQ2jOuhEryTBf3mQ"
 )
-MOST_DELETED = 4_096  # of one call, by the platform
 PART_BYTES = 5 * 1024 * 1024  # least size of a part of an upload, the last one excepted
 
 

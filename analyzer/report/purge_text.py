@@ -190,7 +190,8 @@ def _proof(receipt: Data) -> list[str]:
         but = f", other than along {', '.join(receipt['ignored'])}" if receipt.get("ignored") else ""
         found.append(f"no document of the deployment refers to a deleted one{but}")
     if verified["audit_read"]:
-        found.append(f"{len(receipt['audit'])} entries of the deployment's audit log name no other document")
+        ours = f"the deployment's audit log was read: {len(receipt['audit'])} of its entries are of this purge"
+        found.append(ours if verified["outside_plan"] else f"{ours}, and name no other document")
     else:
         found.append("the deployment's audit log could not be read")
     return found
