@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from analyzer.collect.live import LiveOptions, collect_live
 from analyzer.errors import GuardRefused, SourceInvalid
+from analyzer.model import Snapshot
 from analyzer.purge import audit
 from analyzer.purge import plan as planning
 from analyzer.purge.plan import Judged
@@ -45,6 +48,35 @@ def test_a_reason_that_changes_before_it_is_read_lets_the_group_stay(tmp_path: P
         assert w.ids["reply"] not in {document.id for document in made.documents}
         said = {group.root: group.reason for group in made.blocked}[w.ids["reply"]]
         assert "the reason for it, changed after the snapshot" in said
+
+
+def with_a_hole(snapshot: Snapshot) -> Snapshot:
+    first, *others = snapshot.coverage
+    return replace(snapshot, coverage=(replace(first, status="not_collected"), *others))
+
+
+GROUNDS: dict[str, Callable[[Snapshot], Snapshot]] = {
+    "snapshot age": lambda snapshot: replace(snapshot, as_of_ns=snapshot.as_of_ns - 16 * 60 * 10**9),
+    "deployment": lambda snapshot: replace(snapshot, deployment=replace(snapshot.deployment, name="other-one-2")),
+    "whole view": with_a_hole,
+}
+
+
+@pytest.mark.parametrize("guard", list(GROUNDS))
+def test_an_old_snapshot_another_deployments_or_one_with_holes_is_no_ground_for_a_plan(
+    tmp_path: Path, guard: str
+) -> None:
+    with world(tmp_path) as w, w.source() as source:
+        collect_live(source, w.store, LiveOptions(fingerprints=fingerprints(RULES)))
+        with Store.read(w.store) as store:
+            frame = store.frame(store.snapshot(None))
+            frame.snapshot = GROUNDS[guard](frame.snapshot)
+            with pytest.raises(GuardRefused, match=f"guard {guard}"):
+                planning.make(source, frame, Judged(RULES))
+            if guard == "whole view":
+                with pytest.raises(GuardRefused, match=f"guard {guard}"):
+                    planning.rehearse(frame, Judged(RULES))
+        assert not w.deployment.called("_system/frontend/listById")
 
 
 def test_an_audit_log_that_says_more_without_a_way_to_it_is_no_end(tmp_path: Path) -> None:
