@@ -171,7 +171,7 @@ def list_artifacts(frame: Frame, tiers: Sequence[Tier] = TIERS, *, limit: int | 
     rows = frame.rows(
         "artifacts/list",
         tiers=[tier.value for tier in TIERS if tier in tiers],
-        limit=NO_LIMIT if limit is None else limit,
+        limit=NO_LIMIT if limit is None else min(limit, NO_LIMIT),
     )
     return tuple(
         Artifact(component, table, id_, Tier(tier), tuple(fired), reason, via, label)

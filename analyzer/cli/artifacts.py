@@ -41,7 +41,7 @@ def artifacts() -> None:
     help="Only this tier; may be repeated.",
 )
 @click.option(
-    "--limit", type=click.IntRange(0, 2**63 - 1), help=f"At most so many. Default: all; as text {TEXT_LIMIT}."
+    "--limit", type=click.IntRange(min=0), help=f"At most so many. Default: all; as text {TEXT_LIMIT}."
 )
 @options.output_format("text", "json", "csv")
 def list_(
