@@ -40,9 +40,7 @@ def artifacts() -> None:
     multiple=True,
     help="Only this tier; may be repeated.",
 )
-@click.option(
-    "--limit", type=click.IntRange(min=0), help=f"At most so many. Default: all; as text {TEXT_LIMIT}."
-)
+@click.option("--limit", type=click.IntRange(min=0), help=f"At most so many. Default: all; as text {TEXT_LIMIT}.")
 @options.output_format("text", "json", "csv")
 def list_(
     *, settings: Settings, snapshot: str | None, at_ms: int | None, tiers: tuple[str, ...], limit: int | None, fmt: str
