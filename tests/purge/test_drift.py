@@ -13,7 +13,7 @@ from analyzer import rules
 from analyzer.errors import AccessDenied, GuardRefused, SourceError
 from analyzer.flows.apply import apply_plan
 from analyzer.model import Mark
-from analyzer.purge import ledger, plan_file, receipt
+from analyzer.purge import backup, ledger, plan_file, receipt
 from analyzer.purge.apply import Pace
 from analyzer.purge.select import Choice
 from analyzer.store import Store
@@ -380,6 +380,27 @@ def test_a_backup_that_somebody_touched_stops_what_is_left(tmp_path: Path) -> No
         with pytest.raises(GuardRefused, match="guard backup"):
             w.apply(plan, path)
         assert not w.deployment.called(DELETE)
+
+
+def test_a_backup_that_is_there_already_serves_its_own_plan_alone_and_only_if_it_holds_all(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        _, other = w.plan("other.json")
+        with pytest.raises(GuardRefused, match="guard runtime"):
+            w.apply(plan, path, pace=Pace(max_runtime_s=0.0, settle_s=0.0))
+        ledger.path_of(path).unlink()  # killed before it was noted
+        saved = tmp_path / "plan.backup.zip"
+        whole = saved.read_bytes()
+        (tmp_path / "other.backup.zip").write_bytes(whole)
+        with pytest.raises(GuardRefused, match=r"guard backup: .* found one of another plan"):
+            w.apply(plan_file.read(other), other)
+        saved.write_bytes(backup.without(saved, frozenset({w.ids["helper"]}))[0])
+        with pytest.raises(GuardRefused, match=r"guard backup: .* found 1 that it does not hold"):
+            w.apply(plan, path)
+        assert not w.deployment.called(DELETE)
+        saved.write_bytes(whole)
+        made = w.apply(plan, path)
+        assert made["verified"]["ok"] and saved.read_bytes() == whole
 
 
 def test_production_has_to_be_named(tmp_path: Path) -> None:
