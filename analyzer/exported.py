@@ -4,6 +4,7 @@
     DIR/revision_messages/is_in_force=true/day=2025-12-16/*.parquet
     DIR/revision_other/table_name=todos/is_in_force=true/day=2025-12-16/*.parquet
     DIR/revision_end/*.parquet
+    DIR/counted_minute/*.parquet
     DIR/rule_evidence/*.parquet
 
 `is_in_force=true` holds the documents of the snapshot as they stood at its clock; `false` what they were before, and
@@ -30,6 +31,7 @@ HELD = frozenset(
     {
         "stg_users", "stg_tasks", "stg_messages", "stg_traces", "stg_other",
         "revision_users", "revision_tasks", "revision_messages", "revision_traces", "revision_other", "revision_end",
+        "counted_minute",
         "gone_users", "gone_tasks", EVIDENCE, "task_evidence", "owned_evidence", "orphan_evidence", "message_evidence",
         "artifact", "internal_document", "left_out", "every_artifact", "compare_document",
     }

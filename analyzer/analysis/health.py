@@ -189,7 +189,8 @@ def count_both(
     internal  see `leave_out`
     """
     raw = raw or count(frame, policy)
-    excluded = leave_out(frame, filter_name, internal=internal)
+    leave_out(frame, filter_name, internal=internal)
+    excluded = dict(frame.rows("health/excluded"))
     left_out = frame.rows("health/counts_left_out", window_ms=policy.window_ms, stuck_ms=STUCK_MS)
     without = raw.minus(tally(left_out))
     if policy.needs_response:
@@ -207,15 +208,14 @@ def count_both(
     return Counted(raw, without, excluded)
 
 
-def leave_out(frame: Frame, filter_name: FilterName, *, internal: bool = True) -> dict[str, int]:
-    """Make the temporary table `left_out` of a prepared frame; returns how many documents it holds by table.
+def leave_out(frame: Frame, filter_name: FilterName, *, internal: bool = True) -> None:
+    """Make the temporary table `left_out` of a prepared frame.
 
     internal  whether to leave out documents of listed people and repositories too, as every filter but `none` does
     """
     if filter_name is FilterName.NAME or not frame.leave_out_recalled(FILTER_TIERS[filter_name]):
         values = left_out_params(filter_name) | ({} if internal else {"internal": False})
         frame.materialise("left_out", "health/left_out", **values)
-    return dict(frame.rows("health/excluded"))
 
 
 def left_out_params(filter_name: FilterName) -> dict[str, Any]:
@@ -231,16 +231,18 @@ def tally(rows: Sequence[tuple[Any, ...]]) -> Counts:
     """Turn rows of (table, measure, status, documents) into counts; an unknown status counts in totals only."""
     found: dict[str, int] = {}
     for table, measure, status, documents in rows:
-        key = (table, measure)
-        names = _TOTALS[key]
-        by_status = _FIELDS.get(key, {})
-        if status in by_status:
-            names = (*names, by_status[status])
-        elif key in _OTHER:
-            names = (*names, _OTHER[key])
-        for name in names:
+        for name in fields_of(table, measure, status):
             found[name] = found.get(name, 0) + documents
     return Counts(**found)
+
+
+def fields_of(table: str, measure: str, status: str | None) -> tuple[str, ...]:
+    """Return the names of all counts in which documents of a table that fulfil a measure count."""
+    key = (table, measure)
+    by_status = _FIELDS.get(key, {})
+    if status in by_status:
+        return (*_TOTALS[key], by_status[status])
+    return (*_TOTALS[key], _OTHER[key]) if key in _OTHER else _TOTALS[key]
 
 
 def with_response(counts: Counts, response: tuple[float, int] | None) -> Counts:

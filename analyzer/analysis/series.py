@@ -1,14 +1,18 @@
 """Health as a series: every tick as `health --at` that tick would show it, from a few passes over the documents.
 
-Raw counts of all ticks come from one statement over the revisions. What a filter leaves out changes only when a
-snapshot saw something new, so it is found once for each stretch of ticks between two snapshots.
+Raw counts of all ticks come from one statement: over the revisions, or over what collects counted of them by the minute
+where the clocks are on whole minutes. What a filter leaves out changes only when a snapshot saw something new, so it is
+found once for each stretch of ticks between two snapshots.
 """
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, repeat
+from operator import sub
 from typing import Any
 
 from analyzer.analysis import artifacts, health
@@ -25,10 +29,10 @@ from analyzer.units import count as counted
 from analyzer.units import duration
 
 MAX_TICKS = 100_000
-_COMPLETE = {"chatMessages": "complete", "workflowTraces": "COMPLETED"}
+MINUTE_MS = 60_000
 
-Key = tuple[str, str, str | None]  # table, measure, status: see queries/health/series.sql
-Spans = Sequence[tuple[Any, ...]]
+Change = tuple[Any, ...]  # table, measure, status, tick, documents: see queries/health/series.sql
+Response = tuple[float, int]  # milliseconds, and the traces that it was taken from
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,31 +111,28 @@ def series(
 
     system_health  path of the function whose recorded answers become marks
     """
-    span_params = {"first_ms": clocks.first_ms, "step_ms": clocks.step_ms}
+    grid_params = {"first_ms": clocks.first_ms, "step_ms": clocks.step_ms}
     windows = {"window_ms": policy.window_ms, "stuck_ms": STUCK_MS}
     frame = store.frame(snapshot, clocks.clocks[-1])
-    raw = list(_counts(frame.rows("health/series", **span_params, **windows, ticks=clocks.ticks), 0, clocks.ticks))
-    without: list[Counts] = []
-    for from_tick, until_tick in _stretches(store, snapshot, clocks):
-        stretch = slice(from_tick, until_tick + 1)
-        if filter_name is FilterName.NONE and not policy.needs_response:
-            without += raw[stretch]
-            continue
+    counted_ns = _counted_ns(frame, *grid_params.values(), *windows.values())
+    raw = _by_field(
+        frame.rows("health/series", **grid_params, **windows, ticks=clocks.ticks, counted_ns=counted_ns), clocks.ticks
+    )
+    left_out: list[Change] = []
+    responses: dict[tuple[int, bool], Response] = {}  # by tick, and whether without tests
+    is_filtered = filter_name is not FilterName.NONE
+    for from_tick, until_tick in _stretches(store, snapshot, clocks) if is_filtered or policy.needs_response else ():
         frame = store.frame(snapshot, clocks.clocks[until_tick])
         artifacts.find(frame, rules, internal, orphans=filter_name is FilterName.WIDE, whole=False)
         health.leave_out(frame, filter_name)
-        ticks = {"from_tick": from_tick, "until_tick": until_tick}
-        left_out = frame.rows("health/series_left_out", **span_params, **windows, **ticks)
-        part = [
-            whole.minus(less)
-            for whole, less in zip(raw[stretch], _counts(left_out, from_tick, until_tick + 1), strict=True)
-        ]
+        stretch = grid_params | {"from_tick": from_tick, "until_tick": until_tick}
+        left_out += frame.rows("health/series_left_out", **stretch, **windows)
         if policy.needs_response:
-            raw[stretch], part = _with_responses(frame, raw[stretch], part, span_params | ticks, policy)
-        without += part
-    lost = gaps(frame)
-    raw_sides = _judge(snapshot, policy, JUDGED_TABLES, clocks, raw, lost=lost)
-    sides = _judge(snapshot, policy, needed_tables(filter_name), clocks, without, lost=lost)
+            responses |= _responses(frame, stretch, policy)
+    without = _less(raw, _by_field(left_out, clocks.ticks))
+    judged = functools.partial(_judge, snapshot, policy, clocks, lost=gaps(frame))
+    raw_sides = judged(JUDGED_TABLES, _counts(raw, clocks.ticks, responses, is_without=False))
+    sides = judged(needed_tables(filter_name), _counts(without, clocks.ticks, responses, is_without=True))
     return Series(
         snapshot,
         policy,
@@ -145,9 +146,9 @@ def series(
 def _judge(
     snapshot: Snapshot,
     policy: Policy,
-    tables: Sequence[str],
     clocks: Grid,
-    counts: Sequence[Counts],
+    tables: Sequence[str],
+    counts: Iterable[Counts],
     *,
     lost: Sequence[Gap],
 ) -> list[health.Side]:
@@ -189,54 +190,47 @@ def _stretches(store: Store, snapshot: Snapshot, clocks: Grid) -> Iterator[tuple
         first = last + 1
 
 
-def _counts(spans: Spans, from_tick: int, end_tick: int) -> Iterator[Counts]:
-    """Yield the counts at each tick of a range from spans of (table, measure, status, first, last tick, documents)."""
-    moves: dict[int, dict[Key, int]] = {}
-    for table, measure, status, first, last, documents in spans:
-        if first <= last:
-            for tick, change in ((first, documents), (last + 1, -documents)):
-                moved = moves.setdefault(tick, {})
-                moved[table, measure, status] = moved.get((table, measure, status), 0) + change
-    now: dict[Key, int] = {}
-    counts = Counts()
-    for tick in range(from_tick, end_tick):
-        if tick in moves:
-            for key, change in moves[tick].items():
-                now[key] = now.get(key, 0) + change
-            counts = health.tally(list(_by_status(now)))
-        yield counts
+def _counted_ns(frame: Frame, *clocks_ms: int) -> int:
+    """Return up to which revisions counts by the minute tell what the documents do; -1: of none.
+
+    clocks_ms  a clock, and the lengths by which others, their windows and limits are away from it
+    """
+    if any(ms % MINUTE_MS for ms in clocks_ms):
+        return -1
+    counted_ns: int = frame.rows("health/counted_until")[0][0]
+    return counted_ns
 
 
-def _by_status(now: Mapping[Key, int]) -> Iterator[tuple[str, str, str | None, int]]:
-    """Turn the measures of a series into those of health/counts."""
-    completed = dict.fromkeys(_COMPLETE, 0)
-    for (table, measure, status), documents in now.items():
-        if measure == "total":
-            completed[table] += documents
-        elif measure == "not_completed":
-            completed[table] -= documents
-            yield table, "window", status, documents
-        elif measure == "stuck":
-            yield table, "stuck", status, documents
-        elif measure == "recent":
-            yield table, "recent", None, documents
-        else:  # recent_failed: in recent as well
-            yield table, "recent", "FAILED", documents
-            yield table, "recent", None, -documents
-    for table, documents in completed.items():
-        yield table, "window", _COMPLETE[table], documents
+def _by_field(changes: Sequence[Change], ticks: int) -> dict[str, list[int]]:
+    """Return for each field of counts that changes what it is at every tick."""
+    moved: dict[str, list[int]] = {}
+    fields: dict[tuple[str, str, str | None], list[list[int]]] = {}
+    for table, measure, status, tick, change in changes:
+        key = (table, measure, status)
+        if key not in fields:
+            fields[key] = [moved.setdefault(name, [0] * (ticks + 1)) for name in health.fields_of(*key)]
+        for field in fields[key]:
+            field[tick] += change
+    return {name: list(accumulate(field[:ticks])) for name, field in moved.items()}
 
 
-def _with_responses(
-    frame: Frame, raw: list[Counts], without: list[Counts], params: Mapping[str, int], policy: Policy
-) -> tuple[list[Counts], list[Counts]]:
-    rows = frame.rows("health/responses", **params, window_ms=policy.window_ms, percent=RESPONSE_PERCENT)
-    found = {(tick, is_without): (response_ms, documents) for tick, is_without, response_ms, documents in rows}
-    ticks = range(params["from_tick"], params["until_tick"] + 1)
-    return (
-        [health.with_response(c, found.get((tick, False))) for tick, c in zip(ticks, raw, strict=True)],
-        [health.with_response(c, found.get((tick, True))) for tick, c in zip(ticks, without, strict=True)],
-    )
+def _less(whole: Mapping[str, list[int]], part: Mapping[str, list[int]]) -> dict[str, list[int]]:
+    return {name: list(map(sub, field, part[name])) if name in part else field for name, field in whole.items()}
+
+
+def _counts(
+    by_field: Mapping[str, list[int]], ticks: int, responses: Mapping[tuple[int, bool], Response], *, is_without: bool
+) -> Iterator[Counts]:
+    """Yield the counts at each tick."""
+    rows = zip(*by_field.values(), strict=True) if by_field else repeat((), ticks)
+    for tick, row in enumerate(rows):
+        counts = Counts(**dict(zip(by_field, row, strict=True)))
+        yield health.with_response(counts, responses.get((tick, is_without)))
+
+
+def _responses(frame: Frame, stretch: Mapping[str, int], policy: Policy) -> dict[tuple[int, bool], Response]:
+    rows = frame.rows("health/responses", **stretch, window_ms=policy.window_ms, percent=RESPONSE_PERCENT)
+    return {(tick, is_without): (response_ms, documents) for tick, is_without, response_ms, documents in rows}
 
 
 def _reported(store: Store, snapshot: Snapshot, clocks: Grid, function: str) -> tuple[Mark, ...]:

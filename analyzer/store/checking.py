@@ -78,11 +78,12 @@ def problems_in(duck: duckdb.DuckDBPyConnection) -> tuple[Problem, ...]:
         return tuple(found)  # every other check reads tables that are not as it expects
     duck.execute(f"create or replace temp view every_revision as {sql.load_text('check/every_revision')}")
     duck.execute(f"create or replace temp table check_ends as {sql.load_text('check/ends')}")
+    duck.execute(f"create or replace temp table check_minutes as {sql.load_text('check/minutes')}")
     for name, remedy in QUERIES.items():
         rows = duck.execute(sql.load_text(f"check/{name}"), _PARAMS.get(name)).fetchall()
         found += _limited(name, (row[0] for row in rows), remedy)
     found += _limited("readable", _of_views(duck), RECOLLECT)
-    duck.execute("drop table check_ends")
+    duck.execute("drop table check_ends; drop table check_minutes")
     return tuple(found)
 
 

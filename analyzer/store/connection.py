@@ -17,7 +17,7 @@ from analyzer.store.copies import PRIVATE, STORAGE_VERSION
 from analyzer.store.journal import Journal, journal_of, log_of, of_this_process, restore
 from analyzer.units import byte_count
 
-SCHEMA_VERSION = 2  # number of the newest file in queries/schema
+SCHEMA_VERSION = 3  # number of the newest file in queries/schema
 RETRY_S = 0.05
 WRITING_BYTES = 3 << 29  # of memory to write with: 10 M documents are stored with a third of it
 LEAST_BYTES = 128 << 20  # with less, DuckDB cannot even begin what it could spill

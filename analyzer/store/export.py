@@ -78,6 +78,11 @@ class _Writer:
             f"select e.* from revision_end as e where e.revision_no in ({revisions})",
             order="revision_no",
         )
+        self._table(
+            "counted_minute",
+            f"select r.* from counted_minute as r where {_SEEN}",
+            order="revision_ns, table_name, status, exists_ms, judged_at_ms, since_ms",
+        )
         self._table(EVIDENCE, f"select * from {EVIDENCE}", order="rule, component, table_name, id")
         return self._tables
 

@@ -11,7 +11,7 @@ import duckdb
 import orjson
 
 from analyzer.convex.text import reduced
-from analyzer.store import remembered, stretches
+from analyzer.store import minutes, remembered, stretches
 from analyzer.store.columns import REVISION_TABLES, RevisionTable, revision_table
 from analyzer.store.differences import rebuild_ends
 from analyzer.store.masking import Matcher
@@ -117,6 +117,7 @@ def remove_documents(duck: duckdb.DuckDBPyConnection, matcher: Matcher) -> None:
     for table, column, type_ in _texts_of(duck):
         is_documents = table.startswith(("revision_", "staged_"))
         _mask(duck, table, column, type_, matcher.for_documents() if is_documents else matcher)
+    minutes.recount(duck)
 
 
 def _is_forgotten() -> str:

@@ -70,7 +70,7 @@ def _drop_half_reads(duck: duckdb.DuckDBPyConnection) -> None:
 
 
 def _drop_what_is_for_speed(duck: duckdb.DuckDBPyConnection) -> None:
-    for table in ("remembered", "remembered_artifact", "export_stretch"):
+    for table in ("remembered", "remembered_artifact", "export_stretch", "counted_minute"):
         duck.execute(f"delete from {table}")
 
 

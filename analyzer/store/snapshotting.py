@@ -8,7 +8,7 @@ import duckdb
 
 from analyzer import __version__
 from analyzer.model import DriftCount, Snapshot, TableCoverage, TableRef
-from analyzer.store import catalog
+from analyzer.store import catalog, minutes
 from analyzer.store.differences import rebuild_ends
 from analyzer.store.incoming import Collection, Moment
 from analyzer.store.ingest import drop_table, load_table
@@ -74,6 +74,8 @@ def record(
     info = collection.info
     if any(later > moment.as_of_ns for later, _ in catalog.neighbours(duck, moment.deployment_no)):
         rebuild_ends(duck)
+        minutes.forget(duck, moment.deployment_no)  # later revisions were added to those that are counted
+    minutes.extend(duck, moment.deployment_no)
     snapshot = Snapshot(
         id=moment.snapshot_no,
         label=collection.label or info.label,

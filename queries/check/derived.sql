@@ -1,9 +1,10 @@
--- What is kept only for speed and does not go with the snapshots: remembered artifacts, and stretches of exports.
+-- What is kept only for speed and does not fit: remembered artifacts, stretches of exports, what is counted by minutes.
 --
 -- grain    one row per fault
 -- params   none
 -- returns  what  VARCHAR  what is wrong
--- reads    remembered, remembered_artifact, export_stretch, snapshot, coverage, every_revision
+-- reads    remembered, remembered_artifact, export_stretch, counted_minute, check_minutes, snapshot, coverage,
+--          every_revision
 with document as (
     select distinct e.deployment_no, e.component, e.table_name, e.id
     from every_revision as e
@@ -13,6 +14,21 @@ stretched as (
     select e.deployment_no, e.component, e.table_name, e.snapshot_no, e.as_of_ns, sum(e.document_count) as documents
     from export_stretch as e
     group by all
+),
+counted as (
+    select c.deployment_no, max(c.revision_ns) as counted_ns
+    from counted_minute as c
+    group by c.deployment_no
+),
+wanted as (
+    select w.*
+    from check_minutes as w
+    join counted as c on c.deployment_no = w.deployment_no and w.revision_ns <= c.counted_ns
+),
+miscounted as (
+    (select c.* from counted_minute as c except all select w.* from wanted as w)
+    union all
+    (select w.* from wanted as w except all select c.* from counted_minute as c)
 )
 select
     format('artifacts are remembered of snapshot {}, which does not exist so', r.snapshot_no) as what,
@@ -47,4 +63,8 @@ from stretched as t
 join coverage as c
     on c.snapshot_no = t.snapshot_no and c.component = t.component and c.table_name = t.table_name
 where c.status = 'collected' and c.document_count <> t.documents
+union all
+select distinct
+    format('{} of deployment {} are not counted by the minute as they are', m.table_name, m.deployment_no) as what,
+from miscounted as m
 order by what

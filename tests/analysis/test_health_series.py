@@ -34,6 +34,7 @@ def _history(seed: int) -> list[tuple[int, dict[str, list[dict[str, Any]]]]]:
     for task in tasks:
         task["_creationTime"] = task["createdAt"] = float(NOW_MS - 9 * HOUR)
     born = {n: NOW_MS - chance.randrange(0, 8 * HOUR) for n in range(90)}
+    born |= {n: born_ms - born_ms % MINUTE for n, born_ms in born.items() if n % 9 == 0}
     history = []
     for at_ms in (NOW_MS - 4 * HOUR, NOW_MS - 90 * MINUTE, NOW_MS):
         messages: list[dict[str, Any]] = []
@@ -42,7 +43,10 @@ def _history(seed: int) -> list[tuple[int, dict[str, list[dict[str, Any]]]]]:
             if born_ms > at_ms or chance.random() < 0.1:  # not yet there, or deleted before this export
                 continue
             table, statuses = ("chatMessages", MESSAGE_STATUSES) if n % 2 else ("workflowTraces", TRACE_STATUSES)
-            created = chance.choice([float(born_ms), born_ms - 700.0, born_ms + 0.5, "soon", ..., *EXTREMES])
+            minute_ms = born_ms - born_ms % MINUTE
+            created = chance.choice(
+                [float(born_ms), born_ms - 700.0, born_ms + 0.5, minute_ms - 0.5, "soon", ..., *EXTREMES]
+            )
             found = document(
                 table,
                 n,
@@ -75,11 +79,11 @@ def _bare(counts: Counts) -> Counts:
 
 
 @pytest.mark.external
-@pytest.mark.parametrize("seed", [1, 2])
-def test_each_tick_counts_what_a_frame_at_its_clock_counts(seed: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("seed", "past_minute_ms"), [(1, 7), (2, 0), (3, 0), (4, 0)])
+def test_each_tick_counts_what_a_frame_at_its_clock_counts(seed: int, past_minute_ms: int, tmp_path: Path) -> None:
     with Store.read(_store(tmp_path, seed)) as store:
         snapshot = store.snapshot()
-        clocks = grid(NOW_MS - 9 * HOUR + 7, NOW_MS + 2 * HOUR, 19 * MINUTE)
+        clocks = grid(NOW_MS - 9 * HOUR + past_minute_ms, NOW_MS + 2 * HOUR, 19 * MINUTE)
         found = _series(store, clocks, FilterName.NONE)
         assert len(found.ticks) == 35
         assert max(tick.raw.counts.message_total for tick in found.ticks) > 5
@@ -110,6 +114,58 @@ def test_each_tick_judges_as_health_at_its_clock_does(
                 assert shown.judgement == expected.judgement
                 assert shown.system_health == expected.system_health
                 assert shown.alerts == expected.alerts
+
+
+@pytest.mark.parametrize("shift_ms", [-1.0, -0.5, 0.0, 0.25, 0.999, 1.0])
+def test_what_happens_around_a_whole_minute_is_counted_by_minutes_as_by_documents(
+    shift_ms: float, tmp_path: Path
+) -> None:
+    at_ms = NOW_MS - 10 * MINUTE + shift_ms
+    streaming = document("chatMessages", 1, _creationTime=at_ms, createdAt=at_ms, status="streaming")
+    started = document("workflowTraces", 2, _creationTime=at_ms, createdAt=at_ms, startedAt=at_ms, status="STARTED")
+    failed = document("workflowTraces", 3, _creationTime=at_ms, createdAt=..., status="FAILED")
+    policy = replace(DEPLOYED, window_ms=2 * MINUTE)
+    with Store.read(put(tmp_path, {"chatMessages": [streaming], "workflowTraces": [started, failed]})) as store:
+        found = _series(store, grid(NOW_MS - 20 * MINUTE, NOW_MS, MINUTE), FilterName.NONE, policy)
+        ticks = {tick.at_ms: tick.raw.counts for tick in found.ticks}
+        for clock_ms, counts in ticks.items():
+            assert counts == _bare(health.count(store.frame(store.snapshot(), clock_ms), policy)), clock_ms
+    assert sum(counts.message_total for counts in ticks.values()) == 3 - (shift_ms not in (0.0, 0.25, 0.999))
+
+
+def test_clocks_on_whole_minutes_are_told_from_what_collects_counted_and_others_from_the_documents(
+    tmp_path: Path,
+) -> None:
+    path = put(tmp_path, {"chatMessages": [document("chatMessages", n, status="complete") for n in range(3)]})
+    whole = grid(NOW_MS - HOUR, NOW_MS, 10 * MINUTE)
+
+    def totals(clocks: Grid, window_ms: int = HOUR) -> list[int]:
+        with Store.read(path) as store:
+            found = _series(store, clocks, FilterName.NONE, replace(DEPLOYED, window_ms=window_ms))
+        return [tick.raw.counts.message_total for tick in found.ticks]
+
+    expected = [0, 0, 0, 0, 0, 0, 3]
+    assert totals(whole) == expected
+    with Store.write(path) as store:
+        store._duck.execute("update counted_minute set document_count = 5")
+    assert totals(whole) == [0, 0, 0, 0, 0, 0, 5]
+    assert totals(replace(whole, first_ms=whole.first_ms + 1)) == expected
+    assert totals(replace(whole, step_ms=whole.step_ms + 1)) == expected
+    assert totals(whole, HOUR + 1) == expected
+    with Store.write(path) as store:
+        store._duck.execute("delete from counted_minute")
+    assert totals(whole) == expected
+
+
+def test_a_series_of_months_and_one_with_many_ticks_leave_out_what_tests_left(tmp_path: Path) -> None:
+    helper = document(
+        "tasks", 1, repoFullName="test/test-repo", workspacePath="/tmp/test", isScratchpad=True, title="Test"
+    )
+    ours = document("chatMessages", 1, taskId=helper["_id"], status="complete")
+    with Store.read(put(tmp_path, {"tasks": [helper], "chatMessages": [ours]})) as store:
+        for clocks in (grid(NOW_MS - 90 * 24 * HOUR, NOW_MS, HOUR), grid(NOW_MS - 2 * HOUR, NOW_MS, MINUTE)):
+            last = _series(store, clocks, FilterName.EVIDENCE).ticks[-1]
+            assert (last.raw.counts.message_total, last.without_tests.counts.message_total) == (1, 0)
 
 
 def test_a_grid_ends_at_its_last_whole_step() -> None:

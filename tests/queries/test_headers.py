@@ -36,6 +36,7 @@ KEPT_BY_COMMANDS = {  # temporary tables that a command makes while it runs, and
     "function_latency": "compare/function_latency",
     "every_revision": "check/every_revision",
     "check_ends": "check/ends",
+    "check_minutes": "check/minutes",
 }
 
 

@@ -55,7 +55,7 @@ def test_an_empty_store_gives_no_rows(name: str, opened: Open) -> None:
         "health/counts": WINDOWS,
         "health/counts_left_out": WINDOWS,
         "health/recent_traces": {"limit": 5},
-        "health/series": WINDOWS | {"first_ms": 0, "step_ms": 1, "ticks": 9},
+        "health/series": WINDOWS | {"first_ms": 0, "step_ms": 1, "ticks": 9, "counted_ns": -1},
     }
     assert opened().rows(name, **params.get(name, {})) == []
 
@@ -130,11 +130,15 @@ def test_a_component_of_the_same_table_name_is_no_part_of_health(opened: Open) -
 def test_spans_of_a_series_begin_with_the_document_and_end_with_the_window(opened: Open) -> None:
     created = {"_creationTime": NOW_MS - 150.5, "createdAt": NOW_MS - 200.5}
     frame = opened({"chatMessages": [message(1, 1, **created)], "workflowTraces": [trace(1, 1, **created)]})
-    rows = frame.rows("health/series", first_ms=NOW_MS - 300, step_ms=10, ticks=40, window_ms=250, stuck_ms=100)
+    windows = {"window_ms": 250, "stuck_ms": 100}
+    rows = frame.rows("health/series", first_ms=NOW_MS - 300, step_ms=10, ticks=40, counted_ns=-1, **windows)
     assert rows == [
-        ("chatMessages", "total", None, 15, 34, 1),  # from -150 (floor of the creation) to 49.5 (createdAt + window)
-        ("workflowTraces", "recent", None, 15, 19, 1),
-        ("workflowTraces", "total", None, 15, 34, 1),
+        ("chatMessages", "window", "complete", 15, 1),  # from -150 (floor of the creation)
+        ("chatMessages", "window", "complete", 35, -1),  # until 49.5 (createdAt + window)
+        ("workflowTraces", "recent", "COMPLETED", 15, 1),
+        ("workflowTraces", "recent", "COMPLETED", 20, -1),
+        ("workflowTraces", "window", "COMPLETED", 15, 1),
+        ("workflowTraces", "window", "COMPLETED", 35, -1),
     ]
 
 
@@ -142,12 +146,13 @@ def test_a_stuck_span_begins_a_millisecond_past_the_limit_and_never_ends(opened:
     born = {"createdAt": NOW_MS - 200.0, "_creationTime": NOW_MS - 200.0}
     waiting, pending = message(1, 1, status="streaming", **born), message(2, 1, status="pending", **born)
     frame = opened({"chatMessages": [waiting, pending]})
-    at = {"step_ms": 1, "ticks": 300, "window_ms": 50, "stuck_ms": 100}
+    at = {"step_ms": 1, "ticks": 300, "window_ms": 50, "stuck_ms": 100, "counted_ns": -1}
     assert frame.rows("health/series", first_ms=NOW_MS - 200, **at) == [
-        ("chatMessages", "not_completed", "pending", 0, 50, 1),
-        ("chatMessages", "not_completed", "streaming", 0, 50, 1),
-        ("chatMessages", "stuck", "streaming", 101, 299, 1),
-        ("chatMessages", "total", None, 0, 50, 2),
+        ("chatMessages", "stuck", "streaming", 101, 1),
+        ("chatMessages", "window", "pending", 0, 1),
+        ("chatMessages", "window", "pending", 51, -1),
+        ("chatMessages", "window", "streaming", 0, 1),
+        ("chatMessages", "window", "streaming", 51, -1),
     ]
 
 
@@ -159,11 +164,13 @@ def test_a_replaced_revision_counts_until_the_snapshot_that_saw_it_replaced(tmp_
         at_ms=NOW_MS - 50,
     )
     frame = opened({"chatMessages": [message(1, 1, **born)]})
-    assert frame.rows("health/series", first_ms=NOW_MS - 100, step_ms=10, ticks=20, window_ms=10_000, stuck_ms=30) == [
-        ("chatMessages", "not_completed", "streaming", 1, 9, 1),
-        ("chatMessages", "stuck", "streaming", 5, 9, 1),
-        ("chatMessages", "total", None, 1, 9, 2),
-        ("chatMessages", "total", None, 10, 19, 1),
+    at = {"step_ms": 10, "ticks": 20, "window_ms": 10_000, "stuck_ms": 30, "counted_ns": -1}
+    assert frame.rows("health/series", first_ms=NOW_MS - 100, **at) == [
+        ("chatMessages", "stuck", "streaming", 5, 1),
+        ("chatMessages", "stuck", "streaming", 10, -1),
+        ("chatMessages", "window", "complete", 1, 1),
+        ("chatMessages", "window", "streaming", 1, 1),
+        ("chatMessages", "window", "streaming", 10, -1),
     ]
 
 
@@ -172,13 +179,10 @@ def test_spans_of_what_is_left_out_stay_within_their_ticks(opened: Open) -> None
     documents = {"tasks": [helper_task(1)], "chatMessages": [message(1, 1, status="pending", **born)]}
     frame = opened(documents)
     grid = {"first_ms": NOW_MS - 100, "step_ms": 10, "window_ms": 50, "stuck_ms": 20}
-    for from_tick, until_tick, expected in ((0, 9, (1, 6)), (3, 4, (3, 4)), (7, 9, (7, 6))):
+    for from_tick, until_tick, expected in ((0, 9, (1, 7)), (3, 4, (3, 5)), (7, 9, ())):
         rows = frame.rows("health/series_left_out", **grid, from_tick=from_tick, until_tick=until_tick)
-        assert {row[3:5] for row in rows} == {expected}
-        assert [row[:3] for row in rows] == [
-            ("chatMessages", "not_completed", "pending"),
-            ("chatMessages", "total", None),
-        ]
+        changes = zip(expected, (1, -1), strict=False)
+        assert rows == [("chatMessages", "window", "pending", *change) for change in changes]
 
 
 def test_responses_are_nearest_ranks_of_completed_traces_by_tick(opened: Open) -> None:

@@ -63,6 +63,7 @@ FAULTS = {
     "insert into export_stretch select 1, '', 'tasks', snapshot_no, as_of_ns, 'd', 'a', 'b', 77, 0, '[]' "
     "from snapshot where snapshot_no = 1": {"derived"},
     "insert into export_stretch values (1, '', 'tasks', 99, 5, 'd', 'a', 'b', 77, 0, '[]')": {"derived"},
+    "insert into counted_minute values (1, 5, 'chatMessages', null, 0, 0, null, 1)": {"derived"},
     "insert into observed_span values (77, 'calls', 5, 6, false, '')": {"observed"},
     "insert into observed_span values (1, 'calls', 7, 6, false, '')": {"observed"},
     "insert into function_minute select 1, '', 'f', 60000, 1, 1, 1, 1, 1, 1, 1 from range(2)": {"observed"},
@@ -176,7 +177,7 @@ def test_files_that_others_may_read_and_what_a_killed_process_left_are_found(sto
 def test_a_repair_of_an_older_store_brings_it_up_to_date(tmp_path: Path) -> None:
     done = run(released("0.1.0", tmp_path), "repair")
     assert done.exit_code == 0
-    assert "brought from schema 1 to 2; as it was: s.duckdb.before-schema-2" in done.stdout
+    assert "brought from schema 1 to 3; as it was: s.duckdb.before-schema-3" in done.stdout
 
 
 def test_a_repair_without_a_store_makes_none(tmp_path: Path) -> None:
@@ -193,6 +194,7 @@ def contents(path: Path) -> dict[str, list[tuple[object, ...]]]:
             "remembered",
             "remembered_artifact",
             "export_stretch",
+            "counted_minute",
             "revision_end",
             "sync",
             "sync_truncate",

@@ -29,6 +29,7 @@ from analyzer.store.checking import problems_of
 from analyzer.store.copies import workshop_of
 from tests.killing import end_of
 from tests.purge.leftovers import NOW_MS, World, world
+from tests.store.test_minutes import is_counted
 
 CANARY = "quetzalcoatlus-canary"
 TEST_CANARY = "dodo-canary"  # of a task that was purged: it is in the backup too
@@ -142,6 +143,7 @@ def test_of_a_forgotten_user_no_byte_is_left_and_everything_else_is_as_before(ma
     assert files_with(copy.parent, CANARY) == set()
     assert files_with(copy.parent, *gone) <= {"plan.json", "plan.ledger.jsonl"}
     assert problems_of(copy) == ()
+    assert is_counted(copy)
     after = documents(copy)
     masked = {made.ids["reply to bob"], made.ids["mention"]}
     for old, new in zip(before, after, strict=True):
@@ -284,7 +286,7 @@ def test_killed_anywhere_the_store_is_the_old_one_or_the_new_and_the_command_fin
 def test_when_the_store_no_longer_knows_what_to_forget_no_copy_of_it_does_either(
     made: World, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    older = copy.with_name(f"{copy.name}.before-schema-2")
+    older = copy.with_name(f"{copy.name}.before-schema-3")
     older.write_bytes(copy.read_bytes())
 
     def killed(_: float) -> NoReturn:  # between giving the new file its name and letting go of it
