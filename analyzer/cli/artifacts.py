@@ -66,7 +66,7 @@ def list_(
     elif fmt == "csv":
         output.write_csv(artifacts_text.LISTED, [tuple(artifacts_text.listed(item).values()) for item in found])
     else:
-        output.write(artifacts_text.table(found, counts, frame.snapshot))
+        output.write(artifacts_text.table(found, counts, frame.snapshot, silent))
     for line in artifacts_text.unjudged_lines(silent):
         output.narrate(line)
     return EXIT_OK

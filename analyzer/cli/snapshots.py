@@ -25,6 +25,8 @@ def snapshots(ctx: click.Context, settings: Settings, fmt: str) -> int:
 
     with Store.read(settings.store, wait_s=settings.wait_s) as store:
         found = store.snapshots(settings.deployment)
+        if settings.deployment is not None and not found:
+            store.snapshot(None, settings.deployment)  # says that it holds none of this one
     if fmt == "json":
         output.write_json({"schema": "snapshots/1", "snapshots": [snapshots_text.listed(s) for s in found]})
     elif fmt == "csv":

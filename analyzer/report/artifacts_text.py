@@ -36,9 +36,16 @@ def table_name(component: str, table: str) -> str:
     return f"{component}/{table}" if component else table
 
 
-def table(artifacts: Sequence[Artifact], counts: Sequence[TierCount], snapshot: Snapshot) -> str:
-    """Return the list of artifacts, one a line under a line of totals."""
-    lines = [f"{totals(counts)} in {visible(snapshot.deployment.name)} as of {instant(snapshot.as_of_ms)}"]
+def table(
+    artifacts: Sequence[Artifact], counts: Sequence[TierCount], snapshot: Snapshot, unjudged: Sequence[Unjudged] = ()
+) -> str:
+    """Return the list of artifacts, one a line under a line of totals.
+
+    unjudged  rules whose silence means nothing: where there are any, what was found may not be all
+    """
+    silent = len({item.rule for item in unjudged})
+    caveat = f"; {count(silent, 'rule')} could not be judged" if silent else ""
+    lines = [f"{totals(counts)} in {visible(snapshot.deployment.name)} as of {instant(snapshot.as_of_ms)}{caveat}"]
     if artifacts:
         rows = [("tier", "table", "id", "name", "because"), *map(_row, artifacts)]
         lines += ["", columns(rows)]

@@ -84,7 +84,9 @@ class Frame:
         try:
             tables.write_parquet(self._connection, path, query.text, params)
         except duckdb.Error as error:
-            raise QueryError(f"query {name} failed: {error}") from error
+            raise QueryError(
+                f"query {name} failed: {error}", hint=f"`analyzer query {name} --help` describes it"
+            ) from error
 
     def user_sql(self, query: str, *, parquet: Path | None = None) -> Table:
         """Run one SELECT that a user wrote, without access to files, the network or settings.
@@ -234,7 +236,9 @@ class Frame:
         try:
             return self._connection.execute(query.text, params or None)
         except duckdb.Error as error:
-            raise QueryError(f"query {name} failed: {error}") from error
+            raise QueryError(
+                f"query {name} failed: {error}", hint=f"`analyzer query {name} --help` describes it"
+            ) from error
 
     def _prepare(self, deployment_no: int, before: Frame | None) -> None:
         at_ns = (self.at_ms + 1) * NS_PER_MS - 1  # the whole millisecond belongs to the clock

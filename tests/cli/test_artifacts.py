@@ -141,6 +141,8 @@ def test_what_could_not_be_judged_is_told_beside_the_result(tmp_path: Path) -> N
     result = run(storing.put(tmp_path, {}, absent=["users"]), "list", "--format", "json")
     assert json.loads(result.stdout)["artifacts"] == []
     assert "not judged: helper-user: users was not collected" in result.stderr
+    shown = run(tmp_path / "store.duckdb", "list").stdout
+    assert shown == "no artifact in happy-animal-123 as of 2025-12-16T12:58:00Z; 2 rules could not be judged\n"
 
 
 def test_why_tells_rules_signs_and_references(path: Path) -> None:

@@ -139,3 +139,11 @@ def test_what_would_have_no_effect_or_names_nothing_is_refused_before_anything_i
     assert (result.exit_code, error[:7], hint[:7]) == (2, "error: ", "hint:  ")
     assert error.removeprefix("error: ").startswith(fact)
     assert not Path("data").exists()
+
+
+def test_snapshots_of_a_deployment_that_the_store_does_not_hold_are_not_called_none_yet() -> None:
+    run("collect", "export.zip", "--deployment", "tall-forest-1234")
+    result = run("snapshots", "--deployment", "other-forest-1")
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "holds no snapshot of other-forest-1" in result.stderr
+    assert run("snapshots").exit_code == 0
