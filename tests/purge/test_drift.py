@@ -263,6 +263,18 @@ def test_another_deployment_does_not_settle_what_became_of_a_batch(tmp_path: Pat
         assert {d["id"] for d in w.apply(plan, path)["deleted"]} == {w.ids[n] for n in LEFTOVERS}
 
 
+def test_a_ledger_with_documents_of_no_plan_settles_nothing(tmp_path: Path) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        with ledger.Ledger(ledger.path_of(path), ledger.State()) as book:
+            book.begin(plan.hash, server_ms=0)
+            book.call(book.intent([w.ids["test"], w.ids["real"]]))
+        noted = ledger.path_of(path).read_bytes()
+        with pytest.raises(GuardRefused, match=rf"guard ledger: .* found {w.ids['real']}"):
+            w.apply(plan, path)
+        assert ledger.path_of(path).read_bytes() == noted and not w.deployment.called(DELETE)
+
+
 def test_a_proof_that_could_not_be_had_is_had_by_the_same_command(tmp_path: Path) -> None:
     with world(tmp_path) as w:
         plan, path = w.plan()
