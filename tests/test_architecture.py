@@ -158,3 +158,13 @@ def test_who_reads_a_store_loads_nothing_of_what_it_is_written_with(tmp_path: Pa
     rooms = {"incoming", "ingest", "promoting", "snapshotting", "staged", "stretches"}
     assert not loaded & {f"analyzer.store.{room}" for room in rooms}
     assert not loaded & {"analyzer.model.sources", "analyzer.model.results"}
+
+
+def test_who_talks_to_a_deployment_loads_no_library_for_terminals(tmp_path: Path) -> None:
+    pytest.importorskip("rich")
+    key = tmp_path / "key"
+    key.write_text("prod:happy-animal-123|eyJ2MiI6IjRhYmNkZWZnaGlqa2xtbm9w")
+    key.chmod(0o600)
+    loaded = loaded_by("collect", "--url", "http://127.0.0.1:9", "--key-file", str(key), "--max-time", "1s")
+    assert "httpx" in loaded
+    assert not loaded & {"rich", "pygments"}

@@ -178,10 +178,16 @@ def _opener(settings: Settings, chosen: Chosen, max_time_ms: int | None) -> Call
     """Return what connects to the deployment; keys are read once."""
     target = chosen.target(settings.deployment)
     from analyzer.convex.connection import connect
-    from analyzer.sources.live import LiveSource
 
     talking = chosen.options(target, total_s=None if max_time_ms is None else max_time_ms / 1000)
-    return lambda: LiveSource(connect(target, talking), flag_names=settings.flags, functions=settings.functions)
+
+    def opened() -> LiveSource:
+        connection = connect(target, talking)
+        from analyzer.sources.live import LiveSource  # not before: whoever asks first waits less
+
+        return LiveSource(connection, flag_names=settings.flags, functions=settings.functions)
+
+    return opened
 
 
 def _live_options(
