@@ -66,8 +66,9 @@ def promote(
     )
     arrived = {(t.incoming.table.component, t.incoming.table.name): t for t in last.tables}
     counts = _counts_before(connection, moment)
-    has_later = any(as_of_ns > moment.as_of_ns for as_of_ns, _ in catalog.neighbours(connection, number))
-    promotion = _Promotion(connection, moment, keeping, waits, has_later)
+    others = catalog.neighbours(connection, number)
+    has_later = any(as_of_ns > moment.as_of_ns for as_of_ns, _ in others)
+    promotion = _Promotion(connection, moment, keeping, waits, is_first=not others, has_later=has_later)
     promotion.reserve(sum(table.documents for table in last.tables))
     coverage, drift = [], list(last.drift)
     for table in tables:
@@ -115,6 +116,7 @@ class _Promotion:
     moment: Moment
     keeping: Keeping
     waits: bool  # whether documents wait in the store: those of a table that did not arrive
+    is_first: bool  # whether there is no snapshot yet, and so no revision
     has_later: bool  # whether there are snapshots of a later time
     next_no: int = 0  # of the documents that arrived
 
@@ -140,7 +142,7 @@ class _Promotion:
         later = None
         if self.has_later:
             later = catalog.next_covering(connection, moment.deployment_no, moment.as_of_ns, table)
-        if before is None and later is None and not is_known(connection, kind, table, moment):
+        if before is None and later is None and (self.is_first or not is_known(connection, kind, table, moment)):
             with _explaining(arrived):
                 added = append_rows(connection, table, moment, *found[:2], is_numbered=True) if found.is_any else 0
             appended = f"(select status from {kind.name} where snapshot_no = {moment.snapshot_no}) as appended"
