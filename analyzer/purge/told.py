@@ -12,6 +12,8 @@ from analyzer.purge import ledger, plan_file, receipt
 from analyzer.purge.ledger import State
 from analyzer.purge.plan_file import Plan, Planned
 
+NEEDED = ("id", "deployment", "plan_hash", "backup")  # of a receipt, besides what was deleted
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -35,6 +37,8 @@ def read(path: Path) -> Told:
         if (beside := receipt.path_of(path)).is_file():
             return read(beside)
         return _of_plan(plan, ledger.read(ledger.path_of(path), plan.hash))
+    if lacking := [name for name in NEEDED if name not in found]:
+        raise UsageError(f"{path} is damaged: it has no {lacking[0]}", hint=receipt.HINT)
     return Told(found, tuple(receipt.deleted(found)))
 
 

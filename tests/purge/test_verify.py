@@ -56,6 +56,17 @@ def test_a_deletion_of_ours_that_no_plan_named_is_found(tmp_path: Path) -> None:
         assert stray.id in shown and "name no other document" not in shown
 
 
+def test_a_receipt_without_its_fields_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with world(tmp_path) as w:
+        plan, path = w.plan()
+        made = w.apply(plan, path)
+        for name in ("id", "deployment", "plan_hash", "backup", "deleted"):
+            receipt.write({key: value for key, value in made.items() if key != name}, receipt.path_of(path))
+            for command in ("verify", "restore"):
+                said = run(w, monkeypatch, command, "plan.receipt.json")
+                assert said.exit_code == 2 and "damaged" in said.stderr, (name, command, said.stderr)
+
+
 def test_another_deployment_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with world(tmp_path) as w:
         plan, path = w.plan()
