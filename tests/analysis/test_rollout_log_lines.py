@@ -268,6 +268,35 @@ def test_commands_are_joined_stripped_of_prompts_and_told_apart() -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "value"),
+    [
+        ("npx convex@latest env set A_B true", "true"),
+        ("npx convex env set A_B TRUE", None),  # to the app, only exactly `true` is on
+        ("npx convex env set A_B False", None),
+    ],
+)
+def test_a_flag_is_set_to_what_the_app_will_read(command: str, value: str | None) -> None:
+    log = read(f"{HEAD}## Phase 1: A_B (COMPLETED)\n**Command:** `{command}`\n**Timestamp:** 2026-02-03 14:05\n")
+    assert [(flip.flag, flip.value, flip.told_by) for flip in log.phases[0].flips] == [("A_B", value, "command")]
+
+
+def test_a_state_of_a_heading_may_say_why() -> None:
+    log = read("## Phase 1: A_B (FAILED - timeouts)\n## Phase 2: C_D (Failed to answer)\n")
+    assert [(phase.title, phase.state) for phase in log.phases] == [
+        ("A_B", "failed"),
+        ("C_D (Failed to answer)", "pending"),
+    ]
+
+
+def test_more_than_all_is_no_share_and_milliseconds_are_no_minutes() -> None:
+    metrics = "## Health\n| Metric | Value |\n|-|-|\n| Error Rate | 120% |\n| Completion Rate | 100% |\n"
+    looks = "## Phase 1: A\n| Checkpoint | Health |\n|-|-|\n| T+1ms | |\n| T+90m | |\n"
+    log = read(metrics + looks)
+    assert [row.value for section in log.sections for t in section.all_metric_tables for row in t.rows] == [None, 1.0]
+    assert [row.offset_ms for row in log.checkpoint_tables[0].rows] == [90 * 60_000]
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "**Command:** `npx convex env set OPENAI_API_KEY hunter2`",

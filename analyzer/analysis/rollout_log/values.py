@@ -25,7 +25,9 @@ _TIME = re.compile(  # a dash of print behind a time without a zone is a span, b
     r"([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,9}))?)?"
     rf"(?:\s*(\()?(?:(Z|UTC|GMT)(?![A-Za-z])(?:\s?([+\-−–‐‑]){_DIGITS_OF_OFFSET})?|([+\-−]){_DIGITS_OF_OFFSET})(?(8)\)))?"
 )
-_CHECKPOINT = re.compile(r"T\s*\+\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*(s|m|h|d)(?:ec|in|r|ay|our|econd|inute)?s?", re.I)
+_CHECKPOINT = re.compile(
+    r"T\s*\+\s*([0-9]{1,6}(?:\.[0-9]{1,6})?)\s*(?!ms)(s|m|h|d)(?:ec|in|r|ay|our|econd|inute)?s?", re.I
+)
 _NUMBER = re.compile(r"([0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,15})(\.[0-9]{1,15})?\s*(%|[a-z]+)?", re.I)
 _COUNTS = re.compile(r"([0-9]{1,15})\s*(?:/|of)\s*([0-9]{1,15})")
 _DURATIONS_MS = {"ms": 1, "s": 1_000, "sec": 1_000, "seconds": 1_000, "m": _MINUTE_MS, "min": _MINUTE_MS,
@@ -48,6 +50,7 @@ _MARKS: dict[str, State] = {
 }  # fmt: skip
 _WORDS = "|".join(re.escape(word).replace(r"\ ", r"[ _-]") for word in sorted(_STATES, key=len, reverse=True))
 _STATE = re.compile(rf"({_WORDS})\b(.*)", re.IGNORECASE | re.DOTALL)
+_LOUD_STATE = re.compile(r"[^A-Za-z]*[A-Z]{2}[A-Z _]*\s*[-–—:;,]")  # "FAILED - timeouts", and not "Failed to answer"
 _SECRETS = (
     re.compile(r"(\benv\s+set\s+(?:--\S+\s+)*[A-Z0-9_]{0,60}(?:KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL)[A-Z0-9_]{0,60}(?:\s+|=))"
                r"('[^']*'|\"[^\"]*\"|\S+)"),
@@ -139,7 +142,7 @@ def heading_state(text: str, line: int) -> tuple[str, StatusLine | None]:
         if found_opening and words.endswith(closing):
             words = words.removesuffix(closing).strip()
             found = state(words, line)
-            if found and (not found.detail or words == words.upper()):
+            if found and (not found.detail or words == words.upper() or _LOUD_STATE.match(words)):
                 return title.strip(), found
     if bare and bare[-1] in _MARKS:
         return bare[:-1].strip(), state(bare[-1], line)
@@ -168,7 +171,7 @@ def number(text: str) -> Number:
     value = float(match[1].replace(",", "") + (match[2] or ""))
     unit = (match[3] or "").lower()
     if unit == "%":
-        return Number(value / 100, "share", k, n)
+        return Number(value / 100, "share", k, n) if value <= 100 else Number(None, "text", k, n)
     if unit in _DURATIONS_MS:
         return Number(value * _DURATIONS_MS[unit], "ms", k, n)
     return Number(None, "text", k, n) if unit else Number(value, "count", k, n)
@@ -184,7 +187,7 @@ def command(text: str, line: int) -> Command:
             value = given if equals else " ".join(values)
             if value and (_SECRET_NAME.search(name) or not _HARMLESS_VALUE.fullmatch(value)):
                 shown = redact(bare.replace(value, HIDDEN)) if value in bare else f"npx convex env set {name} {HIDDEN}"
-            known = value.lower() if value.lower() in ("true", "false") else None
+            known = value if value in ("true", "false") else None  # to the app `TRUE` is neither
             return Command(shown, "set-flag", line, name, known)
         case ["env", "remove" | "rm" | "unset", name, *_]:
             return Command(shown, "remove-flag", line, name)
@@ -199,10 +202,11 @@ def _convex_words(text: str) -> list[str]:
         words = shlex.split(text) if any(mark in text for mark in "'\"\\") else text.split()
     except ValueError:  # a quotation mark without its pair
         words = text.split()
-    if "convex" not in words:
+    start = next((at for at, word in enumerate(words) if word == "convex" or word.startswith("convex@")), None)
+    if start is None:
         return []
     kept: list[str] = []
-    rest = iter(words[words.index("convex") + 1 :])
+    rest = iter(words[start + 1 :])
     for word in rest:
         if word in _OPTIONS_WITH_VALUE:
             next(rest, None)
