@@ -6,9 +6,8 @@ import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from analyzer.errors import QueryError
 
@@ -18,8 +17,7 @@ _PARAM = re.compile(r"^\$(\w+)\s+(\S+)(?:\s+(.*))?$")
 _COLUMN = re.compile(r"^(\w+)\s+(\S+)(?:\s+(.*))?$")
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(NamedTuple):
     """A parameter or a column as a header describes it."""
 
     name: str
@@ -53,8 +51,7 @@ class Query:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Derived:
+class Derived(NamedTuple):
     """A temporary table that a query fills before others read it."""
 
     table: str
@@ -65,8 +62,9 @@ class Derived:
 @functools.cache
 def folder() -> Path:
     """Return the queries folder: inside the installed package, else beside it in a checkout."""
-    installed = Path(str(files("analyzer"))) / "queries"
-    return installed if installed.is_dir() else Path(__file__).resolve().parent.parent / "queries"
+    package = Path(__file__).resolve().parent
+    installed = package / "queries"
+    return installed if installed.is_dir() else package.parent / "queries"
 
 
 @functools.cache

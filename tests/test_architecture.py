@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from analyzer import cli
+from tests.support import collected_case, golden_cases
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "analyzer"
@@ -168,3 +169,12 @@ def test_who_talks_to_a_deployment_loads_no_library_for_terminals(tmp_path: Path
     loaded = loaded_by("collect", "--url", "http://127.0.0.1:9", "--key-file", str(key), "--max-time", "1s")
     assert "httpx" in loaded
     assert not loaded & {"rich", "pygments"}
+
+
+def test_an_answer_about_health_loads_nothing_that_it_has_no_use_for(tmp_path: Path) -> None:
+    store = collected_case(next(iter(golden_cases().values())), tmp_path)
+    loaded = loaded_by("health", "--db", str(store))
+    assert "analyzer.report.health_text" in loaded  # it got to the end
+    assert not loaded & (set(HEAVY) - {"duckdb"})
+    assert not loaded & {"analyzer.analysis.prices", "analyzer.report.health_json"}
+    assert "importlib.readers" not in loaded  # what importlib.resources needs to find a folder that lies beside us

@@ -10,16 +10,14 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from analyzer.model import ROOT, Tier
-from analyzer.predicate import leaves
+from analyzer.predicate import Leaf, leaves
 from analyzer.rules import STRUCTURAL, InternalLists, Rule, RuleSet, StructuralRule, fingerprints, rules_hash
 from analyzer.rules.checks import in_order
 from analyzer.sql import Derived
 from analyzer.store import Frame
-from analyzer.store.predicates import reads_reduced_text
 
 TIERS = (Tier.CERTAIN, Tier.LIKELY, Tier.SUSPECT, Tier.ORPHAN)  # strongest first
 NO_LISTS = InternalLists()
@@ -28,8 +26,7 @@ NO_LIMIT = 2**62
 SEARCH_VERSION = "1"  # raised when queries/artifacts/ finds something else than before: what is remembered is void
 
 
-@dataclass(frozen=True, slots=True)
-class Artifact:
+class Artifact(NamedTuple):
     """One document that a test left behind."""
 
     component: str  # path, "" is the root
@@ -42,16 +39,14 @@ class Artifact:
     label: str | None = None  # title of a task, email of a user: text from the document
 
 
-@dataclass(frozen=True, slots=True)
-class Unjudged:
+class Unjudged(NamedTuple):
     """A rule that could not be judged, wholly or for some documents: its silence means nothing."""
 
     rule: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class TierCount:
+class TierCount(NamedTuple):
     """How many artifacts of one tier a table holds."""
 
     tier: Tier
@@ -226,9 +221,15 @@ def _unjudged_text(frame: Frame, rules: RuleSet) -> list[Unjudged]:
                         rule.id, f"{leaf.field} was not checked for its pattern when it was collected: collect again"
                     )
                 )
-            elif count and not reads_reduced_text(rule.table, leaf):
+            elif count and not _reads_reduced_text(rule.table, leaf):
                 found.append(Unjudged(rule.id, f"the text of {leaf.field} is not stored for {count} documents"))
     return found
+
+
+def _reads_reduced_text(table: str, leaf: Leaf) -> bool:
+    from analyzer.store.predicates import reads_reduced_text
+
+    return reads_reduced_text(table, leaf)
 
 
 def tasks_are_known(frame: Frame) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analyzer.analysis import app_functions
@@ -249,7 +249,7 @@ def with_response(counts: Counts, response: tuple[float, int] | None) -> Counts:
     """Return counts with a response time (milliseconds, traces that it was taken from)."""
     if response is None:
         return counts
-    return replace(counts, response_p95_ms=response[0], response_count=response[1])
+    return counts._replace(response_p95_ms=response[0], response_count=response[1])
 
 
 def _is_tolerated(

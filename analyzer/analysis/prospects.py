@@ -206,15 +206,13 @@ def _without(counts: Counts, table: str, gone: Classes, durations_ms: Sequence[f
     inside = gone.failed + gone.unfinished + gone.stuck_inside + gone.slow
     stuck = gone.stuck_inside + gone.stuck_outside
     if table == MESSAGES:
-        return replace(
-            counts,
+        return counts._replace(
             message_total=counts.message_total - inside,
             message_failed=counts.message_failed - gone.failed,
             stuck_messages=counts.stuck_messages - stuck,
         )
     kept = durations_ms[: len(durations_ms) - gone.slow]
-    return replace(
-        counts,
+    return counts._replace(
         workflow_total=counts.workflow_total - inside,
         workflow_failed=counts.workflow_failed - gone.failed,
         workflow_completed=counts.workflow_completed - gone.slow,
@@ -228,14 +226,12 @@ def _completed(counts: Counts, table: str, done: Classes) -> Counts:
     inside = done.failed + done.unfinished + done.stuck_inside
     stuck = done.stuck_inside + done.stuck_outside
     if table == MESSAGES:
-        return replace(
-            counts,
+        return counts._replace(
             message_completed=counts.message_completed + inside,
             message_failed=counts.message_failed - done.failed,
             stuck_messages=counts.stuck_messages - stuck,
         )
-    return replace(
-        counts,
+    return counts._replace(
         workflow_completed=counts.workflow_completed + inside,
         workflow_failed=counts.workflow_failed - done.failed,
         stuck_workflows=counts.stuck_workflows - stuck,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 DAY_MS = MS_OF_UNIT["d"]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What the flags ask for."""
 
     snapshot: str | None
@@ -165,17 +163,19 @@ def _lists(settings: Settings) -> InternalLists:
 
 
 def _show_report(report: HealthReport, judge: str, fmt: str) -> int:
-    from analyzer.report import health_json, health_text
+    if fmt in ("json", "csv"):
+        from analyzer.report import health_json
 
-    if fmt == "json":
-        output.write_json(health_json.document(report))
-    elif fmt == "csv":
-        row = health_json.csv_row(report.at_ms, report.policy, report.filter, report.raw, report.without_tests)
-        output.write_csv(health_json.CSV_HEADER, [row])
-    elif fmt == "brief":
-        output.write(health_text.brief(report))
+        if fmt == "json":
+            output.write_json(health_json.document(report))
+        else:
+            row = health_json.csv_row(report.at_ms, report.policy, report.filter, report.raw, report.without_tests)
+            output.write_csv(health_json.CSV_HEADER, [row])
     else:
-        output.write(health_text.text(report, colour=output.is_colourful()))
+        from analyzer.report import health_text
+
+        is_brief = fmt == "brief"
+        output.write(health_text.brief(report) if is_brief else health_text.text(report, colour=output.is_colourful()))
     judged = report.raw if judge == "raw" else report.without_tests
     return exit_code(judged.judgement, tolerated=report.tolerated)
 

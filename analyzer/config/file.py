@@ -10,10 +10,9 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analyzer.analysis import policy as policies
-from analyzer.analysis.prices import Price
 from analyzer.config.settings import (
     DEFAULT_FLAGS,
     DEFAULT_STORE,
@@ -26,6 +25,9 @@ from analyzer.convex.function_names import FunctionNames
 from analyzer.errors import ConfigError
 from analyzer.model import DeploymentType, FilterName
 from analyzer.units import parse_byte_count, parse_duration_ms, visible
+
+if TYPE_CHECKING:
+    from analyzer.analysis.prices import Price
 
 TOLERABLE_TYPES = (DeploymentType.DEV, DeploymentType.PREVIEW)
 
@@ -212,6 +214,10 @@ class _Reader:
         return found
 
     def _prices(self, table: Mapping[str, Any]) -> dict[str, Price]:
+        if not table:
+            return {}
+        from analyzer.analysis.prices import Price
+
         found = {}
         for model, value in table.items():
             section = f'prices."{model}"'

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from analyzer.analysis.prices import Prices
 from analyzer.convex.function_names import FunctionNames
 from analyzer.model import DeploymentType, FilterName
+
+if TYPE_CHECKING:
+    from analyzer.analysis.prices import Prices
 
 DEFAULT_STORE = Path("data/analyzer.duckdb")  # under the current folder
 DEFAULT_FLAGS = (

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.analysis.app_functions import feature_flags
 from analyzer.analysis.health import HealthReport
@@ -49,8 +48,7 @@ _METRIC_WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Witness:
+class _Witness(NamedTuple):
     """One column of the table."""
 
     name: str

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from importlib.resources import files
 from pathlib import Path
 
 from analyzer.errors import ConfigError
@@ -63,7 +62,7 @@ def load_all(own: Sequence[Path] = (), preset: str | Path = DEFAULT_PRESET) -> R
 
 
 def _shipped(name: str) -> Path:
-    root = Path(str(files("analyzer"))) / "presets"
+    root = Path(__file__).resolve().parent.parent / "presets"
     known = sorted(path.name for path in root.iterdir() if path.is_dir())
     if name not in known:
         raise ConfigError(f"there is no preset named {name!r}", hint=f"choose one of {', '.join(known)}, or a folder")

@@ -6,9 +6,8 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn, get_args
+from typing import Any, NamedTuple, NoReturn, get_args
 
 from analyzer.errors import ConfigError
 from analyzer.model import Tier
@@ -31,14 +30,13 @@ _OPERATORS = ("equals", "in", "matches", "empty", "refers_to")
 _TIERS = (Tier.CERTAIN, Tier.LIKELY, Tier.SUSPECT)
 
 
-@dataclass(frozen=True, slots=True)
-class RulesFile:
+class RulesFile(NamedTuple):
     """What one file says."""
 
     path: Path
     rules: tuple[Rule, ...] = ()
     edges: tuple[Edge, ...] = ()
-    tables: tuple[str, ...] = field(default=())  # names of further tables that rules may speak of
+    tables: tuple[str, ...] = ()  # names of further tables that rules may speak of
 
 
 def read(path: Path) -> RulesFile:

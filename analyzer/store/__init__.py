@@ -159,6 +159,7 @@ class Store:
         number = catalog.deployment_no(self._duck, frame.snapshot.deployment.name)
         assert number is not None
         assert frame.at_ms == frame.snapshot.as_of_ms
+        frame.show_documents()
         with self._transaction():
             remembered.remember(self._duck, number, frame.snapshot, rules_hash)
 

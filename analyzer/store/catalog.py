@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-import orjson
 
 from analyzer.errors import StoreError, UsageError
 from analyzer.model import (
@@ -95,6 +94,8 @@ def record_snapshot(
     tool_version: str,
 ) -> None:
     """Add a complete snapshot and all that describes it."""
+    import orjson
+
     connection.execute(
         """insert into snapshot values ($snapshot_no, $deployment_no, $label, $source_kind, $source_label, $as_of_ns,
             $time_basis, $taken_at_ms, $tool_version, true, $warnings, $text_fingerprints)""",
@@ -216,4 +217,8 @@ def read_answers(connection: duckdb.DuckDBPyConnection, snapshot_no: int) -> tup
         "select function_path, value_json, answered_at_ms from answer where snapshot_no = $n order by function_path",
         {"n": snapshot_no},
     ).fetchall()
+    if not rows:
+        return ()
+    import orjson
+
     return tuple(Answer(function, orjson.loads(value), at_ms) for function, value, at_ms in rows)

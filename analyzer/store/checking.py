@@ -134,7 +134,8 @@ def _of_views(duck: duckdb.DuckDBPyConnection) -> Iterator[str]:
             continue  # told by the check of snapshots
         covered = {c.table.name: c.documents for c in snapshot.coverage if not c.table.component}
         try:
-            Frame(duck, snapshot, number, at_ms=LATEST_MS)  # whatever a document says of when it was created
+            shown = Frame(duck, snapshot, number, at_ms=LATEST_MS)  # whatever a document says of when it was created
+            shown.show_documents()
             for table, kind in REVISION_TABLES.items():
                 row = duck.execute(f"select count(*) from {kind.staging}").fetchone()
                 assert row is not None

@@ -8,8 +8,7 @@ An int64 in a number column is stored twice: as a number in the column, exactly 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from analyzer.model import TableRef
 
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 ColumnType = Literal["double", "varchar", "boolean"]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """One typed column of a revision table."""
 
     field: str  # name in the document, "createdAt"
@@ -28,8 +26,7 @@ class Column:
     type: ColumnType
 
 
-@dataclass(frozen=True, slots=True)
-class RevisionTable:
+class RevisionTable(NamedTuple):
     """The physical table that holds the revisions of one document table, or of all others."""
 
     name: str  # "revision_messages"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -24,11 +23,12 @@ LEAST_BYTES = 128 << 20  # with less, DuckDB cannot even begin what it could spi
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 
 
-@dataclass(slots=True)
 class _Memory:
     """What DuckDB may use in this process; beyond it, it spills to a folder beside the store."""
 
-    limit_bytes: int | None = None  # None: to read, what DuckDB takes by itself; to write, WRITING_BYTES
+    def __init__(self, limit_bytes: int | None = None) -> None:
+        """Allow so many bytes; None: to read, what DuckDB takes by itself; to write, WRITING_BYTES."""
+        self.limit_bytes = limit_bytes
 
 
 _memory = _Memory()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NS_PER_MS = 1_000_000
 _NOT_HIDDEN = "\n    and r.revision_no not in (select h.revision_no from frame_hidden as h)"  # in each view of staging/
 _SHOWN = ("artifact", "left_out")  # either a temporary table, or a view of what is remembered
+_STAGING = tuple(table.staging for table in REVISION_TABLES.values())
 
 
 class Frame:
@@ -79,8 +80,7 @@ class Frame:
 
         raises  QueryError as `rows`; StoreError when the file cannot be written
         """
-        query = sql.load(name)
-        query.check(params)
+        query = self._query(name, params)
         try:
             tables.write_parquet(self._connection, path, query.text, params)
         except duckdb.Error as error:
@@ -97,6 +97,7 @@ class Frame:
         raises   QueryError when it is not one SELECT, or fails; StoreError when the file cannot be written
         """
         text = tables.only_select(query)
+        self.show_documents()
         tables.confine(self._connection, parquet)
         try:
             if parquet is not None:
@@ -119,8 +120,7 @@ class Frame:
 
     def materialise(self, table: str, name: str, **params: Any) -> int:
         """Keep a query's rows in a temporary table that later queries of this frame read; returns their number."""
-        query = sql.load(name)
-        query.check(params)
+        query = self._query(name, params)
         return self._keep(table, f"query {name}", query.text, params)
 
     def materialise_matches(
@@ -135,6 +135,7 @@ class Frame:
         """
         from analyzer.store import predicates
 
+        self.show_documents()
         selection = predicates.select_matches(table, where, evidence=evidence, source=source)
         return self._keep(target, f"a rule on {table}", selection.sql, selection.params)
 
@@ -147,6 +148,7 @@ class Frame:
         """
         from analyzer.store import predicates
 
+        self.show_documents()
         selection = predicates.select_leaves(table, parts, document_id, evidence=evidence)
         row = self._connection.execute(selection.sql, selection.params).fetchone()
         if row is None:
@@ -228,11 +230,29 @@ class Frame:
                 name, self.snapshot.id, label, self._variables, rules_hash, tuple(derived), tables, SCHEMA_VERSION
             )
 
+        self.show_documents()
         return write_parquet(self._connection, folder, described)
 
-    def _run(self, name: str, params: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+    def show_documents(self, views: Collection[str] = _STAGING) -> None:
+        """Make these views of staging/, where they are not there yet; other names are passed over."""
+        for view in _STAGING:
+            if view not in views or view in self._views:
+                continue
+            text = sql.load_text(f"staging/{view}")
+            if not self._hides:  # looking for each document among none costs a third of a scan
+                text = text.replace(_NOT_HIDDEN, "")
+            self._connection.execute(f"create or replace temp view {view} as {text}")
+            self._views.add(view)
+
+    def _query(self, name: str, params: Mapping[str, Any]) -> sql.Query:
+        """Return a named query whose parameters fit, with the views that it reads in their place."""
         query = sql.load(name)
         query.check(params)
+        self.show_documents(query.reads)
+        return query
+
+    def _run(self, name: str, params: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+        query = self._query(name, params)
         try:
             return self._connection.execute(query.text, params or None)
         except duckdb.Error as error:
@@ -251,13 +271,8 @@ class Frame:
         values = (f"set variable {name} = {int(value)}::bigint" for name, value in self._variables.items())
         self._connection.execute("; ".join(values))
         self._hides = self._keep("frame_hidden", "frame_hidden", sql.load_text("staging/frame_hidden"), {}) > 0
-        if before is not None and before._hides == self._hides:
-            return  # its views say the same: they read the variables and frame_hidden
-        for table in REVISION_TABLES.values():
-            text = sql.load_text(f"staging/{table.staging}")
-            if not self._hides:  # looking for each document among none costs a third of a scan
-                text = text.replace(_NOT_HIDDEN, "")
-            self._connection.execute(f"create or replace temp view {table.staging} as {text}")
+        is_alike = before is not None and before._hides == self._hides
+        self._views: set[str] = before._views if before and is_alike else set()  # they read variables and frame_hidden
 
 
 def _identifier(name: str) -> str:

@@ -16,9 +16,8 @@ import hashlib
 import os
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import duckdb
 
@@ -32,8 +31,7 @@ MAGIC = b"kept-1\r\n"
 _open: dict[Path, Journal] = {}  # the stores that this process has open for writing
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(NamedTuple):
     """What a journal holds: as much as is needed to know the file again, and to put it back."""
 
     inode: int

@@ -11,8 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from analyzer.predicate import All, Leaf, Predicate, Scalar, fingerprint_id, leaves
 from analyzer.store.columns import CREATION_TIME, OTHER, REVISION_TABLES, ColumnType, RevisionTable
@@ -21,12 +20,11 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _NUMBER_TYPES = "('DOUBLE', 'UBIGINT', 'BIGINT', 'HUGEINT', 'UHUGEINT')"
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """A SELECT and the values of its parameters."""
 
     sql: str
-    params: dict[str, Any] = field(default_factory=dict)
+    params: dict[str, Any]
 
 
 def select_matches(table: str, where: Predicate, *, evidence: str, source: str | None = None) -> Selection:

@@ -7,7 +7,7 @@ holds where nothing else tells them apart, which is looked up here; where it doe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import duckdb
 
@@ -27,8 +27,7 @@ _OWNED = "owned-by-artifact"  # the structural rule of that name
 _IS_JUDGED_OR_NAMED = "r.component = '' and r.table_name in ('users', 'tasks', 'chatMessages', 'workflowTraces')"
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
+class Around(NamedTuple):
     """The snapshots around a clock, nanoseconds since the epoch."""
 
     number: int  # of the deployment

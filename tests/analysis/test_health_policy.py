@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -70,13 +69,13 @@ def test_a_status_can_be_recomputed_from_the_rules_shown(counts: Counts, policy:
     ("counts", "status"),
     [
         (FINE, Status.HEALTHY),
-        (replace(FINE, message_completed=9), Status.DEGRADED),  # 0.9 is not above 0.9
-        (replace(FINE, message_total=101, message_completed=91), Status.HEALTHY),  # shown as 0.9, yet above it
-        (replace(FINE, workflow_failed=1), Status.DEGRADED),  # 0.1 is not below 0.1
-        (replace(FINE, workflow_total=91, workflow_failed=9), Status.HEALTHY),  # shown as 0.1, yet below it
-        (replace(FINE, message_failed=1), Status.DEGRADED),
-        (replace(FINE, workflow_completed=0, workflow_in_progress=10), Status.HEALTHY),
-        (replace(FINE, stuck_messages=99, stuck_workflows=99), Status.HEALTHY),
+        (FINE._replace(message_completed=9), Status.DEGRADED),  # 0.9 is not above 0.9
+        (FINE._replace(message_total=101, message_completed=91), Status.HEALTHY),  # shown as 0.9, yet above it
+        (FINE._replace(workflow_failed=1), Status.DEGRADED),  # 0.1 is not below 0.1
+        (FINE._replace(workflow_total=91, workflow_failed=9), Status.HEALTHY),  # shown as 0.1, yet below it
+        (FINE._replace(message_failed=1), Status.DEGRADED),
+        (FINE._replace(workflow_completed=0, workflow_in_progress=10), Status.HEALTHY),
+        (FINE._replace(stuck_messages=99, stuck_workflows=99), Status.HEALTHY),
     ],
 )
 def test_the_deployed_policy_decides_on_unrounded_rates(counts: Counts, status: Status) -> None:
@@ -85,8 +84,8 @@ def test_the_deployed_policy_decides_on_unrounded_rates(counts: Counts, status: 
 
 def test_the_strict_policy_is_degraded_by_a_single_document_that_did_not_complete() -> None:
     assert judge(FINE, STRICT).status is Status.HEALTHY
-    assert judge(replace(FINE, message_total=1_000_000, message_completed=999_999), STRICT).status is Status.DEGRADED
-    assert judge(replace(FINE, workflow_completed=9), STRICT).status is Status.DEGRADED
+    assert judge(FINE._replace(message_total=1_000_000, message_completed=999_999), STRICT).status is Status.DEGRADED
+    assert judge(FINE._replace(workflow_completed=9), STRICT).status is Status.DEGRADED
 
 
 @pytest.mark.parametrize(
@@ -104,11 +103,11 @@ def test_the_strict_policy_is_degraded_by_a_single_document_that_did_not_complet
     ],
 )
 def test_the_rollout_policy_is_degraded_only_past_an_alert_limit(change: dict[str, float], status: Status) -> None:
-    assert judge(replace(FINE, **change), ROLLOUT).status is status  # type: ignore[arg-type]
+    assert judge(FINE._replace(**change), ROLLOUT).status is status  # type: ignore[arg-type]
 
 
 def test_targets_are_met_or_missed_without_changing_the_status() -> None:
-    judgement = judge(replace(FINE, message_total=100, message_completed=99, stuck_messages=1), ROLLOUT)
+    judgement = judge(FINE._replace(message_total=100, message_completed=99, stuck_messages=1), ROLLOUT)
     met = {rule.id: rule.target_met for rule in judgement.rules}
     assert judgement.status is Status.HEALTHY
     assert met == {
@@ -137,7 +136,7 @@ def test_a_stuck_document_of_any_age_is_something_to_judge_where_a_rule_limits_s
 
 
 def test_a_doubt_makes_the_status_unknown_and_keeps_the_rules() -> None:
-    judgement = judge(replace(FINE, message_failed=5), DEPLOYED, [STALE])
+    judgement = judge(FINE._replace(message_failed=5), DEPLOYED, [STALE])
     assert judgement.status is Status.UNKNOWN
     assert judgement.unknown == (STALE,)
     assert [rule.id for rule in judgement.failing] == ["message_error_rate"]
@@ -148,15 +147,15 @@ def test_a_policy_of_the_users_own_has_the_limits_of_its_table() -> None:
     policy = find("lenient", own)
     assert policy.window_ms == 7_200_000
     assert (
-        judge(replace(FINE, message_completed=5, message_failed=2, stuck_messages=1), policy).status is Status.HEALTHY
+        judge(FINE._replace(message_completed=5, message_failed=2, stuck_messages=1), policy).status is Status.HEALTHY
     )
-    assert judge(replace(FINE, message_completed=4), policy).status is Status.DEGRADED
-    assert judge(replace(FINE, message_failed=3), policy).status is Status.DEGRADED
-    assert judge(replace(FINE, stuck_workflows=2), policy).status is Status.DEGRADED
+    assert judge(FINE._replace(message_completed=4), policy).status is Status.DEGRADED
+    assert judge(FINE._replace(message_failed=3), policy).status is Status.DEGRADED
+    assert judge(FINE._replace(stuck_workflows=2), policy).status is Status.DEGRADED
     slow = find("quick", {"quick": {"max_response": 1_000}})
     assert slow.needs_response
     assert slow.window_ms == HOUR_MS
-    assert judge(replace(FINE, response_count=1, response_p95_ms=1_001.0), slow).status is Status.DEGRADED
+    assert judge(FINE._replace(response_count=1, response_p95_ms=1_001.0), slow).status is Status.DEGRADED
 
 
 def test_a_policy_without_limits_is_refused_because_everything_would_be_healthy() -> None:
