@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Scalar = str | float | bool
 Operator = Literal["equals", "in", "matches", "empty", "refers_to"]
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """One test of one field.
 
     equals, in   the value is one of `values`, of the same type

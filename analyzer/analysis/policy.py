@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from analyzer.analysis.metrics import METRICS, Counts
 from analyzer.errors import ConfigError, UsageError
@@ -25,8 +25,7 @@ _COMPARE: Mapping[Operator, Callable[[float, float], bool]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """Healthy only while `metric operator limit` holds. A target is shown as met or not, and changes no status."""
 
     id: str  # also the metric's id
@@ -127,8 +126,7 @@ def _own(name: str, values: Mapping[str, int | float]) -> Policy:
     return Policy(name, "your own thresholds", int(values.get("window", HOUR_MS)), tuple(rules))
 
 
-@dataclass(frozen=True, slots=True)
-class RuleResult:
+class RuleResult(NamedTuple):
     """One rule applied to counts."""
 
     id: str
@@ -144,8 +142,7 @@ class RuleResult:
     target_met: bool | None = None  # None without target or value
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(NamedTuple):
     """Why a status cannot be told."""
 
     id: Literal["no-data", "not-collected", "stale", "gap"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from analyzer.model import Tier
 from analyzer.predicate import Predicate
@@ -13,8 +13,7 @@ EdgePolicy = Literal["block", "ignore", "scrub"]
 ANY_TABLE = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """A predicate that selects artifacts among the documents of one table of the root component."""
 
     id: str
@@ -25,8 +24,7 @@ class Rule:
     where: Predicate
 
 
-@dataclass(frozen=True, slots=True)
-class StructuralRule:
+class StructuralRule(NamedTuple):
     """A rule about how documents stand to each other; built in."""
 
     id: str
@@ -35,8 +33,7 @@ class StructuralRule:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """How documents of one table refer to those of another."""
 
     table: str
@@ -46,8 +43,7 @@ class Edge:
     on_purge: EdgePolicy = "block"  # what a document that stays and refers to one that would go means for a purge
 
 
-@dataclass(frozen=True, slots=True)
-class InternalLists:
+class InternalLists(NamedTuple):
     """People and repositories whose documents are left out of health, and are no artifacts for that."""
 
     emails: tuple[str, ...] = ()  # compared without regard to case

@@ -51,6 +51,7 @@ class Frame:
         self._connection = connection
         self._deployment_no = deployment_no
         self._recalled: str | None = None  # the condition of what is shown as `artifact`, where that was remembered
+        self._holds_internal = False  # whether `internal_document` holds a document
         self._prepare(deployment_no, before)
 
     @property
@@ -173,6 +174,7 @@ class Frame:
             self._show("artifact", "select component, table_name, id, tier, rules, reason, via from recalled")
             columns = "component varchar, table_name varchar, id varchar"
             self._connection.execute(f"create or replace temp table internal_document ({columns})")
+            self._holds_internal = False
             return True
         return False
 
@@ -185,7 +187,7 @@ class Frame:
 
     def leave_out_recalled(self, tiers: Sequence[Tier]) -> bool:
         """Show as `left_out` what was remembered of some tiers; False where `health/left_out` must be asked."""
-        if self._recalled is None or self._connection.execute("from internal_document limit 1").fetchone():
+        if self._recalled is None or self._holds_internal:
             return False
         listed = ", ".join(f"'{tier.value}'" for tier in tiers) or "null"
         self._show("left_out", remembered.LEFT_OUT.format(tiers=listed))
@@ -213,6 +215,8 @@ class Frame:
         except duckdb.Error as error:
             raise QueryError(f"{what} failed: {error}") from error
         assert row is not None
+        if name == "internal_document":
+            self._holds_internal = row[0] > 0
         return int(row[0])
 
     def export(self, folder: Path, derived: Sequence[sql.Derived], rules_hash: str) -> Manifest:
