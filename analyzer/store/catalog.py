@@ -146,14 +146,13 @@ def read_snapshots(connection: duckdb.DuckDBPyConnection, deployment: str | None
         """select s.snapshot_no, s.label, s.source_kind, s.source_label, s.as_of_ns, s.time_basis, s.taken_at_ms,
             s.warnings, s.text_fingerprints, d.name, d.origin, d.type, d.type_reason
         from snapshot as s join deployment as d on d.deployment_no = s.deployment_no
-        where s.complete and ($name is null or d.name = $name)
-        order by d.name, s.as_of_ns""",
+        where s.complete and ($name is null or d.name = $name)""",
         {"name": deployment},
     ).fetchall()
-    coverage = _by_snapshot(connection, "coverage", "component, table_name")
-    drift = _by_snapshot(connection, "drift", "component, table_name, field, kind, found")
-    flags = _by_snapshot(connection, "flag", "name")
-    return tuple(
+    coverage = _by_snapshot(connection, "coverage", 2)  # component, table_name
+    drift = _by_snapshot(connection, "drift", 5)  # component, table_name, field, kind, found
+    flags = _by_snapshot(connection, "flag", 1)  # name
+    found = (
         Snapshot(
             id=number,
             label=label,
@@ -174,6 +173,7 @@ def read_snapshots(connection: duckdb.DuckDBPyConnection, deployment: str | None
         for (number, label, kind, source_label, as_of_ns, basis, taken_at_ms, warnings, fingerprints, name, origin,
              type_, reason) in rows
     )  # fmt: skip
+    return tuple(sorted(found, key=lambda snapshot: (snapshot.deployment.name, snapshot.as_of_ns)))
 
 
 def choose(found: Sequence[Snapshot], selector: str | int | None, deployment: str | None, path: Path) -> Snapshot:
@@ -204,9 +204,16 @@ def choose(found: Sequence[Snapshot], selector: str | int | None, deployment: st
     return fitting[0]
 
 
-def _by_snapshot(connection: duckdb.DuckDBPyConnection, table: str, order: str) -> dict[int, list[tuple[Any, ...]]]:
+def _by_snapshot(
+    connection: duckdb.DuckDBPyConnection, table: str, key_columns: int
+) -> dict[int, list[tuple[Any, ...]]]:
+    """Return the rows of a table that describe each snapshot, in the order of their first columns.
+
+    Sorted here: they are few, and every command that reads a store would wait longer for DuckDB to plan four sorts.
+    """
+    rows = connection.execute(f"select * from {table}").fetchall()
     grouped: dict[int, list[tuple[Any, ...]]] = {}
-    for number, *rest in connection.execute(f"select * from {table} order by snapshot_no, {order}").fetchall():
+    for number, *rest in sorted(rows, key=lambda row: row[: 1 + key_columns]):
         grouped.setdefault(number, []).append(tuple(rest))
     return grouped
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import duckdb
 
 from analyzer.model import Snapshot
+from analyzer.store import catalog
 from analyzer.store.columns import REVISION_TABLES
 from analyzer.store.remembered_between import around, in_force, matters
 
@@ -126,22 +127,20 @@ def rows_at(
     returns  a condition on `remembered_artifact` as r; None where a search may find something else
     """
     row = connection.execute(
-        """select r.last_exists_ms, (
-                select count(*) from snapshot as s where s.deployment_no = $number and s.as_of_ns < r.as_of_ns)
-        from remembered as r
+        """select r.last_exists_ms from remembered as r
         where r.deployment_no = $number and r.snapshot_no = $snapshot_no and r.rules_hash = $hash""",
         {"number": number, "snapshot_no": snapshot.id, "hash": rules_hash},
     ).fetchone()
     if row is None:
         return None
-    last_exists_ms, earlier_snapshots = row
+    (last_exists_ms,) = row
     own = in_force(number, snapshot.as_of_ns)
     if at_ms >= snapshot.as_of_ms:
         is_all = at_ms == snapshot.as_of_ms or last_exists_ms is None or last_exists_ms <= snapshot.as_of_ms
         return own if is_all else None
     if orphans:  # what is an orphan depends on the clock
         return None
-    if earlier_snapshots:
+    if any(as_of_ns < snapshot.as_of_ns for as_of_ns, _ in catalog.neighbours(connection, number)):
         found = around(connection, number, snapshot, rules_hash, at_ms, whole=whole)
         return None if found is None else found.rows
     existing = f"{own} and coalesce(r.exists_ms <= {int(at_ms)}, true)"
