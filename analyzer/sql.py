@@ -51,7 +51,8 @@ class Query:
             )
 
 
-class Derived(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Derived:
     """A temporary table that a query fills before others read it."""
 
     table: str
