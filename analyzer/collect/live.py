@@ -13,7 +13,7 @@ from pathlib import Path
 
 from analyzer import clock
 from analyzer.collect import absent
-from analyzer.collect.gathering import CHUNK_DOCUMENTS, SLICE_DOCUMENTS, Chunk, Spool
+from analyzer.collect.gathering import CHUNK_DOCUMENTS, PRELOADED_DOCUMENTS, SLICE_DOCUMENTS, Chunk, Spool
 from analyzer.collect.observing import Look, look, with_variables
 from analyzer.convex.beside import Beside, Hand
 from analyzer.errors import CursorExpired, SourceUnreachable
@@ -27,6 +27,7 @@ from analyzer.units import instant
 
 BATCH_DOCUMENTS = 200_000  # kept at once: as many as memory holds as names, so that the store is rarely opened
 BATCH_S = 10.0  # of reading that may be lost
+MADE_DOCUMENTS = PRELOADED_DOCUMENTS  # after so many a new store is made, while more are waited for
 
 Progress = Callable[[int], None]  # changes read so far
 
@@ -161,6 +162,7 @@ class _Reading:
         self._limit = run.options.batch_documents
         self._chunk = Chunk()
         self._hand = Hand()
+        self._making: Beside[None] | None = None  # of a store that is new
         self.spool = self._new_spool()
 
     def __enter__(self) -> _Reading:
@@ -169,6 +171,7 @@ class _Reading:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         try:
             self._hand.end()
+            self.made()
             if isinstance(error, SourceUnreachable | KeyboardInterrupt) and self.spool.can_be_kept:
                 self._run.keep(self.spool.batch())
         finally:
@@ -188,6 +191,12 @@ class _Reading:
                     self._keep()
         if not self._chunk.is_empty:
             self._pour()
+        self.made()
+
+    def made(self) -> None:
+        """Wait until the store is made, if that was begun. Why it could not be is told by who opens it."""
+        if self._making is not None:
+            self._making.wait()
 
     def _is_full(self) -> bool:
         """Tell whether to check what was gathered. The sooner, the less of it is left when a page has come; what would
@@ -205,9 +214,13 @@ class _Reading:
             self._keep()
         chunk, self._chunk = self._chunk, Chunk()
         spool = self.spool
+        path = self._run.store_path
+        if self._making is None and spool.documents >= MADE_DOCUMENTS and not path.exists():
+            self._making = Beside(lambda: Store.make(path))
         self._hand.do(lambda: spool.add(chunk))  # where no interrupt breaks it off: half of it cannot be kept
 
     def _keep(self) -> None:
+        self.made()
         self._run.keep(self.spool.batch())
         self._replace_spool()
 

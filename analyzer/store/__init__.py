@@ -86,6 +86,14 @@ class Store:
         """
         return cls(path, connection.open_for_writing(path, wait_s))
 
+    @staticmethod
+    def make(path: Path) -> None:
+        """Make an empty store where there is none, for `write` to find it.
+
+        raises  OSError, StoreError: `write` would say the same
+        """
+        connection.make(path)
+
     def __enter__(self) -> Self:
         return self
 

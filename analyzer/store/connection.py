@@ -81,10 +81,7 @@ def open_for_writing(path: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
     raises  StoreError when it is held by another process, is no store, or is from a newer version
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            _ignore_in_git(path)
-            _make(path)
+        make(path)
         connection = _connect(path, read_only=False, wait_s=wait_s)
         path.chmod(PRIVATE)
     except OSError as error:
@@ -103,8 +100,15 @@ def open_for_writing(path: Path, wait_s: float) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _make(path: Path) -> None:
-    """Make an empty store beside its place, and give it its name when it is whole, unless somebody was faster."""
+def make(path: Path) -> None:
+    """Make an empty store beside its place, and give it its name when it is whole, unless there is one.
+
+    raises  OSError where it cannot be made
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        return
+    _ignore_in_git(path)
     with copies.alone_in(path.parent):
         if not path.exists():
             with copies.nursery(path) as folder:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from analyzer.collect import gathering
+from analyzer.collect import gathering, live
 from analyzer.collect.live import LiveOptions, collect_live
 from analyzer.convex import target as targets
+from analyzer.convex.beside import Beside
 from analyzer.convex.connection import Options, connect
 from analyzer.convex.retry import Policy
 from analyzer.convex.target import Choice
 from analyzer.convex.traffic import Limits
-from analyzer.errors import AnalyzerError
+from analyzer.errors import AnalyzerError, SourceInvalid
 from analyzer.model import CollectResult
 from analyzer.sources.live import LiveSource
 from analyzer.store import Store
@@ -167,6 +169,39 @@ def test_a_read_that_breaks_off_is_not_readable_and_goes_on_where_it_was(tmp_pat
         gather(d, store)
         assert len(d.called("/api/v1/data/sync")) - asked < 7  # not all of it again
         assert held(store, 1) == truth(d)
+
+
+def test_a_new_store_is_made_while_pages_come_and_holds_nothing_until_they_are_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "MADE_DOCUMENTS", 4)
+    monkeypatch.setattr(live, "SLICE_DOCUMENTS", 2)
+    store = tmp_path / "s.duckdb"
+    with Deployment(sync_rows=2) as d:
+        d.insert_many("chatMessages", [message(d, "complete")] * 20)
+        d.clock.advance_ms(10)
+        gate = d.faults.hold(path="/api/v1/data/sync", skip=7)
+        collecting = Beside(lambda: gather(d, store, batch_documents=1_000))
+        assert gate.reached.wait(20)
+        pause = threading.Event()
+        while not store.exists() and not pause.wait(0.01):
+            assert not collecting.is_over()
+        with Store.read(store) as opened:
+            assert opened.snapshots() == ()
+            assert opened.sync_cursor("happy-animal-123") is None
+        gate.open()
+        collecting.result()
+        assert held(store, 1) == truth(d)
+
+
+def test_a_small_read_that_fails_leaves_no_store(tmp_path: Path) -> None:
+    store = tmp_path / "s.duckdb"
+    with Deployment(sync_rows=2) as d:
+        d.insert_many("chatMessages", [message(d, "complete")] * 12)
+        d.faults.answer(200, b"{}", path="/api/v1/data/sync", times=None, skip=3)
+        with pytest.raises(SourceInvalid):
+            gather(d, store, batch_documents=1_000)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_expired_cursor_makes_it_read_everything_and_says_so(tmp_path: Path) -> None:
