@@ -43,8 +43,9 @@ def gaps(store: Path, stream: str) -> list[Span]:
 
 
 def call(d: Deployment, count: int = 1, path: str = FN, **more: Any) -> None:
+    how: dict[str, Any] = {"kind": "Mutation", "at_s": 0.0, "execution_s": 0.2} | more
     for _ in range(count):
-        d.record(Execution(path, "Mutation", at_s=0.0, execution_s=0.2, **more))
+        d.record(Execution(path, **how))
 
 
 def test_the_same_minutes_events_and_calls_are_kept_once(store: Path) -> None:
