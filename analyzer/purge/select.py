@@ -98,9 +98,9 @@ def select(
     draft = _Draft(grouped(artifacts, owners, documents, touched_ms or {}))
     references = {*find_references(frame, documents), *discovered}
     _narrow(draft, choice, references, at_ms)
-    real = {mark.id for mark in frame.marks() if mark.verdict == "real"}
+    _check_people(frame, draft)
     for root in draft.groups:
-        _check_members(draft, root, real=real, idle_ms=choice.idle_ms, at_ms=at_ms)
+        _check_members(draft, root, idle_ms=choice.idle_ms, at_ms=at_ms)
     targets = {reference.target for reference in references if reference.id in documents} - documents.keys()
     known = {*find_documents(frame, targets), *documents}
     _close(draft, references, known, {f"{edge.table}.{edge.field}" for edge in rules.edges}, choice)
@@ -132,11 +132,23 @@ def _narrow(draft: _Draft, choice: Choice, references: Collection[Reference], at
             del draft.groups[root]
 
 
-def _check_members(draft: _Draft, root: str, *, real: Collection[str], idle_ms: int, at_ms: int) -> None:
+def _check_people(frame: Frame, draft: _Draft) -> None:
+    """Block what a person said is real, and what a person does: a test gives no task that it made another title."""
+    marked = {mark.id: mark.verdict for mark in frame.marks()}
+    members = [(root, member) for root, own in draft.groups.items() for member in own]
+    tasks = sorted(member.id for _, member in members if member.table == "tasks" and member.component == ROOT)
+    renamed = {id_ for (id_,) in frame.rows("purge/renamed_tasks", ids=tasks)} if tasks else set()
+    for root, member in members:
+        if marked.get(member.id) == "real":
+            draft.block(root, f"a person marked {member.table} {member.id} as real")
+        elif member.id in renamed and marked.get(member.id) != "test":
+            fact = f"tasks {member.id} had another title before: a person may use it"
+            draft.block(root, f"{fact}, unless `analyzer artifacts mark --test` says otherwise")
+
+
+def _check_members(draft: _Draft, root: str, *, idle_ms: int, at_ms: int) -> None:
     members = draft.groups[root]
     for member in members:
-        if member.id in real:
-            draft.block(root, f"a person marked {member.table} {member.id} as real")
         if member.component != ROOT:
             draft.block(root, f"{member.id} is in the component {member.component}, where nothing is deleted")
     newest = max(members, key=lambda member: (member.touched_ms, member.id))

@@ -61,7 +61,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
 }
 
 
-IDLE_AGAIN = (  # an hour later nothing about it says that it is a person's: it is the test's own
+IDLE_AGAIN = (  # an hour later, and to a store that sees it for the first time, it is the test's own
     "a person renames the test task",
     "a person writes into the test task",
     "a child of the test task changes",
@@ -93,6 +93,26 @@ def test_what_is_so_when_the_plan_is_made_is_not_planned(tmp_path: Path, name: s
             assert w.ids["test"] in planned
         else:
             assert not planned & {w.ids[n] for n in staying}
+
+
+def test_a_task_that_had_another_title_before_stays_until_somebody_says_that_it_is_a_tests(tmp_path: Path) -> None:
+    change, staying = CHANGES["a person renames the test task"]
+    with world(tmp_path) as w:
+        plan, path = w.plan(choice=Choice())
+        assert w.ids["test"] in {document.id for document in plan.documents}
+        path.unlink()
+        change(w)
+        w.deployment.clock.advance_s(3600)
+        plan, path = w.plan()
+        assert not {document.id for document in plan.documents} & {w.ids[name] for name in staying}
+        fact = f"tasks {w.ids['test']} had another title before: a person may use it"
+        reasons = {item.root: item.reason for item in plan.blocked}
+        assert reasons[w.ids["test"]] == f"{fact}, unless `analyzer artifacts mark --test` says otherwise"
+        path.unlink()
+        with Store.write(w.store) as store:
+            store.add_mark(plan.deployment, Mark(w.ids["test"], "test", "an end-to-end test does", "Ada", NOW_MS))
+        w.deployment.clock.advance_s(3600)  # since the store saw the change
+        assert w.ids["test"] in {document.id for document in w.plan()[0].documents}
 
 
 def test_what_is_not_idle_stays_and_says_so(tmp_path: Path) -> None:
