@@ -175,11 +175,13 @@ def _ticks_with_doubts(clocks: Grid, covered_until_ms: int, lost: Sequence[Gap])
 def _stretches(store: Store, snapshot: Snapshot, clocks: Grid) -> Iterator[tuple[int, int]]:
     """Yield the first and last tick of every stretch between two snapshots that has a tick.
 
-    A snapshot counts from the millisecond of its time on, as in a frame.
+    A snapshot counts from the millisecond of its time on, as in a frame. The first one does so before, too: nothing
+    older is known.
     """
-    starts = [
+    seen = [
         other.as_of_ms for other in store.snapshots(snapshot.deployment.name) if other.as_of_ns <= snapshot.as_of_ns
     ]
+    starts = seen[1:]
     first = 0
     while first < clocks.ticks:
         position = bisect.bisect_right(starts, clocks.clocks[first])
