@@ -12,7 +12,7 @@ import pytest
 from analyzer.analysis import artifacts, health
 from analyzer.analysis.metrics import Counts
 from analyzer.analysis.policy import DEPLOYED, ROLLOUT, Policy
-from analyzer.analysis.series import Grid, Series, grid, series
+from analyzer.analysis.series import Grid, Series, _stretches, grid, series
 from analyzer.errors import UsageError
 from analyzer.model import FilterName
 from analyzer.rules import load_all
@@ -166,6 +166,19 @@ def test_a_series_of_months_and_one_with_many_ticks_leave_out_what_tests_left(tm
         for clocks in (grid(NOW_MS - 90 * 24 * HOUR, NOW_MS, HOUR), grid(NOW_MS - 2 * HOUR, NOW_MS, MINUTE)):
             last = _series(store, clocks, FilterName.EVIDENCE).ticks[-1]
             assert (last.raw.counts.message_total, last.without_tests.counts.message_total) == (1, 0)
+
+
+def test_a_stretch_ends_where_a_snapshot_saw_something_new_and_before_the_first_nothing_is_known(
+    tmp_path: Path,
+) -> None:
+    documents = {"chatMessages": [document("chatMessages", 1)]}
+    clocks = grid(NOW_MS - 3 * HOUR, NOW_MS + HOUR, HOUR)
+    with Store.read(put(tmp_path, documents, at_ms=NOW_MS - 2 * HOUR)) as store:
+        assert list(_stretches(store, store.snapshot(), clocks)) == [(0, 4)]
+    with Store.read(put(tmp_path, documents, at_ms=NOW_MS)) as store:
+        oldest, newest = store.snapshots()
+        assert list(_stretches(store, oldest, clocks)) == [(0, 4)]
+        assert list(_stretches(store, newest, clocks)) == [(0, 2), (3, 4)]
 
 
 def test_a_grid_ends_at_its_last_whole_step() -> None:
