@@ -15,13 +15,23 @@ if TYPE_CHECKING:
     from analyzer.model import Table
 
 MAX_MESSAGE = 300  # characters of DuckDB's explanation that are shown
+MAX_ROWS = 1_000_000  # that are held at once; a row of Python's takes hundreds of bytes
 
 
 def fetch(result: duckdb.DuckDBPyConnection) -> Table:
-    """Return all that a statement gave."""
+    """Return all that a statement gave.
+
+    raises  QueryError for more rows than are held at once
+    """
     from analyzer.model import Table
 
-    return Table(tuple(column[0] for column in result.description or ()), result.fetchall())
+    rows = result.fetchmany(MAX_ROWS + 1)
+    if len(rows) > MAX_ROWS:
+        raise QueryError(
+            f"more than {MAX_ROWS:,} rows, which is the most that are shown",
+            hint="write them to a file: --format parquet -o FILE, or ask for fewer: limit 1000",
+        )
+    return Table(tuple(column[0] for column in result.description or ()), rows)
 
 
 def write_parquet(connection: duckdb.DuckDBPyConnection, path: Path, query: str, params: dict[str, Any]) -> None:

@@ -110,6 +110,16 @@ def test_csv_holds_no_formula(path: Path) -> None:
     assert ["'=1+1"] in rows
 
 
+def test_more_rows_than_are_held_at_once_are_refused_and_not_shown_in_part(path: Path) -> None:
+    result = run("--sql", "select * from range(1000000000000)", "--format", "csv", path=path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(
+        "error: more than 1,000,000 rows, which is the most that are shown\nhint:  write them"
+    )
+    most = run("--sql", "select count(*) as n from range(1000001)", "--format", "csv", path=path)
+    assert most.stdout.splitlines() == ["n", "1000001"]
+
+
 @pytest.mark.parametrize(
     "words", [["artifacts/tiers"], ["--sql", "select tier, count(*) as n from artifact group by all"]]
 )
