@@ -44,9 +44,8 @@ class Remembering(Deployment):
         self._answers: dict[Any, Response] = {}
 
     def handle(self, request: Request) -> Response:
-        due_s = time.monotonic() + self.takes_s
         response = self._answer(request)
-        self.closing.wait(max(0.0, due_s - time.monotonic()))
+        self.closing.wait(max(0.0, request.arrived_s + self.takes_s - time.monotonic()))
         return response
 
     def _answer(self, request: Request) -> Response:

@@ -7,6 +7,7 @@ import io
 import re
 import socket
 import threading
+import time
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]  # names in lower case
     body: bytes
+    arrived_s: float  # when its first line was read, by the monotonic clock
 
     def json(self) -> dict[str, Any]:
         """Return the JSON body as the platform reads it."""
@@ -133,6 +135,12 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
     server: Server
+    arrived_s = 0.0
+
+    def parse_request(self) -> bool:
+        """Note when a request arrived: its first line was read just now."""
+        self.arrived_s = time.monotonic()
+        return super().parse_request()
 
     def answer(self) -> None:
         application = self.server.application
@@ -145,6 +153,7 @@ class Handler(BaseHTTPRequestHandler):
             dict(urllib.parse.parse_qsl(split.query, keep_blank_values=True)),
             {name.lower(): value for name, value in self.headers.items()},
             self.rfile.read(int(self.headers.get("Content-Length") or 0)),
+            self.arrived_s,
         )
         functions = request.functions()
         is_control = request.path.startswith("/__control")
