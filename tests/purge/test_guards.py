@@ -374,3 +374,14 @@ def test_a_backup_is_never_of_something_else_and_replaces_nothing(tmp_path: Path
     with pytest.raises(GuardRefused, match="guard backup"):
         backup.write(tmp_path / "b.zip", PLAN, PLAN.documents, NOW)
     assert (tmp_path / "b.zip").read_text() == "somebody's"
+
+
+def test_that_failing_functions_go_unseen_is_said_of_plans_that_would_delete_and_of_no_others() -> None:
+    def said(**changed: object) -> int:
+        return len(checks.warnings(replace(PLAN, **changed), Caps(2, 1.0, False), []))  # type: ignore[arg-type]
+
+    assert said(functions=None, rehearsal=False) == 1
+    assert said(functions={}, rehearsal=False) == 0
+    assert said(functions=None, rehearsal=True) == 0
+    assert said(functions=None, rehearsal=False, groups=()) == 0
+    assert said(functions={}, rehearsal=False, groups=()) == 0

@@ -226,3 +226,14 @@ def test_the_ledger_of_another_plan_is_refused(tmp_path: Path) -> None:
         ledger.read(path, "2" * 64)
     path.write_bytes(b"")
     assert ledger.read(path, "2" * 64) == State()
+
+
+def test_who_goes_on_is_named_beside_who_began_and_the_health_before_is_that_of_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with Ledger(path, State()) as book:
+        book.begin(HASH, server_ms=5, health="degraded", actor="Ada", reason="nightly", approved_by="Bea")
+        book.begin(HASH, server_ms=6, health="healthy", actor="Cy", reason="again", approved_by="Dan")
+        book.begin(HASH, server_ms=7, health="healthy", actor="Ada", reason=None, approved_by=None)
+    state = ledger.read(path, HASH)
+    assert (state.server_ms, state.health_before, state.actors) == (5, "degraded", ["Ada", "Cy"])
+    assert (state.reason, state.approved_by) == ("again", "Dan")
