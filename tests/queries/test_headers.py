@@ -15,21 +15,12 @@ from analyzer.model import FilterName
 from analyzer.rules import load_all
 from analyzer.store import Store
 from tests.analysis.leftovers import helper_task, message, task
+from tests.queries.samples import SAMPLES
 from tests.storing import put
 
 NAMES = sql.names()
 STAGING = sorted(f"staging/{path.stem}" for path in (sql.folder() / "staging").glob("*.sql"))
 CHECKS = sorted(f"check/{path.stem}" for path in (sql.folder() / "check").glob("*.sql"))
-SAMPLES = {
-    "BIGINT": 1,
-    "INTEGER": 1,
-    "DOUBLE": 1.0,
-    "BOOLEAN": True,
-    "VARCHAR": "x",
-    "VARCHAR[]": ["x"],
-    "BIGINT[]": [1],
-    "DOUBLE[]": [1.0],
-}
 KEPT_BY_COMMANDS = {  # temporary tables that a command makes while it runs, and the query that gives them
     "every_artifact": "explain/every_artifact",
     "compare_document": "compare/document",

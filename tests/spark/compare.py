@@ -19,7 +19,7 @@ from analyzer.flows import demo, querying
 from analyzer.model import FilterName
 from analyzer.rules import InternalLists, load_all
 from analyzer.store import Frame, Store
-from tests.queries.test_headers import SAMPLES
+from tests.queries.samples import SAMPLES
 from tests.spark import meaning
 from tests.support import collected, collected_case, export, golden_cases
 

@@ -11,7 +11,7 @@ import pytest
 from analyzer import exported, sql
 from analyzer.errors import QueryError
 from analyzer.spark.dialect import Translator
-from tests.queries.test_headers import SAMPLES
+from tests.queries.samples import SAMPLES
 
 RUNNING = [name for name in sql.names() if exported.why_not(sql.load(name)) is None]
 EDGE = {"edge": {"s": "VARCHAR", "d": "DOUBLE", "n": "BIGINT", "items": "VARCHAR[]", "b": "BOOLEAN"}}
