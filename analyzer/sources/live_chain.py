@@ -56,13 +56,13 @@ class _Asked:
 
     def __init__(self, client: Client, path: str, body: dict[str, Any]) -> None:
         self.content = orjson.dumps(body)
-        self.sent = threading.Event()
+        self.sent = sent = threading.Event()
 
-        def answer() -> Unread:
+        def answer() -> Unread:  # knows nothing of `self`: nobody seeks cycles while pages come, and each would stay
             try:
-                return client.unread(path, body, permission=VIEW_DATA, sent=self.sent.set)
+                return client.unread(path, body, permission=VIEW_DATA, sent=sent.set)
             finally:
-                self.sent.set()
+                sent.set()
 
         self.answer = Beside(answer)
 

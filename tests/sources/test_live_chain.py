@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from analyzer.convex.client import Client, Limits
 from analyzer.convex.retry import Timing
 from analyzer.errors import SourceInvalid
+from analyzer.pauses import no_cycles_sought
 from analyzer.sources.live_chain import EDGE_BYTES, Chain, edges
 from tests.convex.scripted import FakeTiming, Reply, Request, ScriptedServer, ok, serving
 from tests.sources.live_pages_of import CONVERSATIONS, T0, read
@@ -92,7 +94,7 @@ def test_the_next_page_is_asked_for_before_this_one_is_parsed() -> None:
 
     def answer(request: Request) -> Reply:
         if orjson.loads(request.body).get("cursor") is None:
-            assert len(first) == 2 or is_next_asked.wait(10)
+            assert len(first) == 2 or is_next_asked.wait(60)
             return first.pop()
         is_next_asked.set()
         return ok(last)
@@ -145,6 +147,17 @@ def test_a_page_is_parsed_although_the_request_for_the_next_one_cannot_leave_yet
         with client._wire.traffic.slot():
             assert chain.answer() == PAGE
         assert chain.answer() == PAGE
+
+
+def test_a_page_that_was_read_is_let_go_although_nobody_seeks_cycles() -> None:
+    with serving([ok(PAGE)]) as server, Client(server.url) as client, no_cycles_sought():
+        chain = Chain(client, "/pages", follow)
+        chain.ask({})
+        assert chain._asked
+        asked = weakref.ref(chain._asked)
+        assert chain.answer() == PAGE
+        assert asked() is None
+        chain.answer()
 
 
 @pytest.mark.parametrize("way", ["data sync", "deltas"])
