@@ -37,19 +37,9 @@ def one_by_one() -> Iterator[Deployment]:
         yield d
 
 
-def read_beside(source: LiveSource) -> Beside[Folded]:
-    def read() -> Folded:
-        folded = Folded()
-        for page in source.changes():
-            folded.apply(page)
-        return folded
-
-    return Beside(read)
-
-
 def until(holds: Callable[[], Any]) -> None:
     pause = Event()
-    for _ in range(2000):
+    for _ in range(12_000):
         if holds():
             return
         pause.wait(0.005)
@@ -61,13 +51,34 @@ def knows_how_many(source: LiveSource) -> bool:
     return bool(source._early and source._early._documents and source._early._documents.is_over())
 
 
+def read_two(d: Deployment, source: LiveSource) -> tuple[Beside[Folded], Callable[[], None]]:
+    """Read two pages, and only then be told how many documents there are; the rest comes with the returned call.
+
+    So it is the third page at which the reader knows that the end is near.
+    """
+    total, third = d.faults.hold(function=TOTAL), d.faults.hold(path=SNAPSHOT, skip=2)
+    taken = []
+
+    def read() -> Folded:
+        folded = Folded()
+        for page in source.changes():
+            folded.apply(page)
+            taken.append(page)
+        return folded
+
+    reading_ = Beside(read)
+    until(lambda: len(taken) == 2)
+    total.open()
+    until(lambda: knows_how_many(source))
+    return reading_, third.open
+
+
 def foresee(d: Deployment, source: LiveSource) -> tuple[Beside[Folded], Callable[[], None]]:
     """Read until the last page, which is held back; the rest comes with the call that is returned."""
-    first, last = d.faults.hold(path=SNAPSHOT, skip=2), d.faults.hold(path=SNAPSHOT, skip=PAGES - 1)
-    reading_ = read_beside(source)
-    until(lambda: knows_how_many(source))
-    first.open()
-    assert last.reached.wait(20)
+    last = d.faults.hold(path=SNAPSHOT, skip=PAGES - 1)
+    reading_, go_on = read_two(d, source)
+    go_on()
+    assert last.reached.wait(60)
     return reading_, last.open
 
 
@@ -106,12 +117,11 @@ def test_another_moment_than_the_foreseen_one_is_asked_about_anew() -> None:
 
 def test_what_is_written_before_the_deltas_are_asked_for_is_in_them_and_what_comes_later_is_not() -> None:
     with one_by_one() as d, reading(d) as source:
-        first, last = d.faults.hold(path=SNAPSHOT, skip=2), d.faults.hold(path=SNAPSHOT, skip=PAGES - 1)
-        reading_ = read_beside(source)
-        until(lambda: knows_how_many(source))
+        last = d.faults.hold(path=SNAPSHOT, skip=PAGES - 1)
+        reading_, go_on = read_two(d, source)
         d.insert("chatMessages", message(d, "failed"))
-        first.open()
-        assert last.reached.wait(20)
+        go_on()
+        assert last.reached.wait(60)
         until(lambda: len(d.called(SIZE)) == 2)
         d.clock.advance_ms(10)
         d.insert("chatMessages", message(d, "failed"))
@@ -130,13 +140,12 @@ def test_what_is_written_before_the_deltas_are_asked_for_is_in_them_and_what_com
 def test_deltas_that_do_not_end_there_leave_everything_to_the_moment_at_which_they_do() -> None:
     with one_by_one() as d, reading(d) as source:
         d.settings.delta_rows = 2
-        first, last = d.faults.hold(path=SNAPSHOT, skip=2), d.faults.hold(path=SNAPSHOT, skip=PAGES - 1)
-        reading_ = read_beside(source)
-        until(lambda: knows_how_many(source))
+        last = d.faults.hold(path=SNAPSHOT, skip=PAGES - 1)
+        reading_, go_on = read_two(d, source)
         for _ in range(6):
             d.insert("chatMessages", message(d, "failed"))
-        first.open()
-        assert last.reached.wait(20)
+        go_on()
+        assert last.reached.wait(60)
         until(lambda: len(d.called(DELTAS)) == 1)
         last.open()
         folded = reading_.result()
@@ -151,11 +160,9 @@ def test_deltas_that_do_not_end_there_leave_everything_to_the_moment_at_which_th
 def test_pages_never_wait_for_what_is_asked_beside_them() -> None:
     with one_by_one() as d, reading(d) as source:
         beside = d.faults.hold(path="/api/query_at_ts", times=None)
-        first = d.faults.hold(path=SNAPSHOT, skip=2)
-        reading_ = read_beside(source)
+        reading_, go_on = read_two(d, source)
         try:
-            until(lambda: knows_how_many(source))
-            first.open()
+            go_on()
             until(reading_.is_over)
             assert beside.reached.is_set()
         finally:
@@ -179,10 +186,8 @@ def test_where_nobody_tells_how_many_documents_there_are_the_deltas_come_last(
 ) -> None:
     with one_by_one() as d, reading(d) as source:
         spoil(d)
-        first = d.faults.hold(path=SNAPSHOT, skip=2)
-        reading_ = read_beside(source)
-        until(lambda: knows_how_many(source))
-        first.open()
+        reading_, go_on = read_two(d, source)
+        go_on()
         folded = reading_.result()
         pages = [noted.path for noted in d.requests if noted.path in (SNAPSHOT, DELTAS)]
         assert pages == [SNAPSHOT] * (len(pages) - 1) + [DELTAS]
@@ -198,7 +203,7 @@ def test_a_table_replaced_while_the_snapshot_was_read_is_noticed_and_everything_
         d.clock.advance_ms(10)
         gate = d.faults.hold(path=SNAPSHOT, skip=6)
         collecting = Beside(lambda: gather(d, store))
-        assert gate.reached.wait(20)
+        assert gate.reached.wait(60)
         until(lambda: d.called(TOTAL))
         d.replace_table("chatMessages", [message(d, "failed")] * 3)
         d.clock.advance_ms(10)
