@@ -21,5 +21,5 @@ def monotonic_s() -> float:
 
 
 def sleep_s(seconds: float) -> None:
-    """Wait."""
+    """Wait. Nobody else sleeps; tests put a clock of their own in the place of this."""
     time.sleep(seconds)

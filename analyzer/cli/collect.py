@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer import config
-from analyzer.cli import options, output
+from analyzer.cli import collect_flags, options, output
 from analyzer.cli.deployment import Chosen, choosing
 from analyzer.config import Settings
-from analyzer.errors import EXIT_OK, UsageError
+from analyzer.errors import EXIT_OK
 
 if TYPE_CHECKING:
     from analyzer.collect.live import LiveOptions
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from analyzer.sources.live import LiveSource
     from analyzer.store import Store
 
-SHORTEST_MS = 5_000  # between two collects
-LAST_SOURCE_MS = 7_258_118_399_999  # the end of 2199: the store counts nanoseconds, to 2262
 LONGEST_TICK_MS = 300_000  # of a watch, unless --max-time says otherwise: then the next one continues
 
 
@@ -78,22 +76,15 @@ def collect(
     With --every it goes on: a deployment forgets its metrics after an hour and its log after about 1,000 calls, and
     the store does not. Other commands can be used all the while; Ctrl-C ends it, and the next collect continues.
     """
-    if every_ms is not None or for_ms is not None:
-        _check_watch(every_ms, is_file=source is not None or via_cli)
-    if via_cli and source is not None:
-        raise UsageError(
-            "collect reads either a SOURCE or, with --via-cli, what `npx convex` gives",
-            hint="`analyzer collect EXPORT.zip`, or `analyzer collect --via-cli`",
-        )
-    if (keep is not None or only_print) and not via_cli:
-        raise UsageError("--keep and --print belong to --via-cli", hint="add --via-cli, or leave them out")
-    if source is not None and (chosen.is_given or max_time_ms is not None):
-        raise UsageError(
-            "SOURCE is a file, and --url, --prod and the like say how to read a live deployment",
-            hint="leave out the one or the others; --deployment NAME says whose the file is",
-        )
     is_live = source is None and not via_cli
-    _check_named(label, taken_at_ms, is_live=is_live)
+    collect_flags.check_source(
+        source,
+        via_cli=via_cli,
+        is_for_cli=keep is not None or only_print,
+        is_for_live=chosen.is_given or max_time_ms is not None,
+    )
+    collect_flags.check_rhythm(every_ms, for_ms, is_live=is_live)
+    collect_flags.check_names(label, taken_at_ms, is_live=is_live)
     how = _Keeping(label, taken_at_ms, keep_text)
     if every_ms is not None:
         return _watch(settings, chosen, how, (every_ms, for_ms, max_time_ms), fmt)
@@ -154,24 +145,6 @@ def _watch(
     counts = {"ticks": watched.ticks, "failed": watched.failed, "gaps": watched.gaps}
     output.write_json({"schema": "watch/1"} | counts | {"snapshot": snapshots_text.listed(watched.last.snapshot)})
     return EXIT_OK
-
-
-def _check_named(label: str | None, taken_at_ms: int | None, *, is_live: bool) -> None:
-    if label is not None and not label.strip():
-        raise UsageError("--label names nothing", hint="give a name, or leave it out")
-    if taken_at_ms is not None and is_live:
-        raise UsageError("a live deployment tells its own time", hint="leave --taken-at out")
-    if taken_at_ms is not None and taken_at_ms > LAST_SOURCE_MS:
-        raise UsageError("--taken-at lies after the year 2199", hint="say when the file was exported")
-
-
-def _check_watch(every_ms: int | None, *, is_file: bool) -> None:
-    if is_file:
-        raise UsageError("--every watches a live deployment, not a file", hint="leave SOURCE and --via-cli out")
-    if every_ms is None:
-        raise UsageError("--for says how long to collect again and again", hint="say how often as well: --every 1m")
-    if every_ms < SHORTEST_MS:
-        raise UsageError("--every is shorter than 5s", hint="metrics are by the minute: --every 1m")
 
 
 def _opener(settings: Settings, chosen: Chosen, max_time_ms: int | None) -> Callable[[], LiveSource]:

@@ -152,7 +152,7 @@ class Store:
 
     def observe(self, deployment: Deployment, observed: Observed) -> tuple[Span, ...]:
         """Keep events, metrics and calls in one transaction, each once; returns the gaps that came to light."""
-        with self._transaction():
+        with self.together():
             return self.observations.keep(catalog.record_deployment(self._duck, deployment), observed)
 
     def frame(self, snapshot: Snapshot, at_ms: int | None = None) -> Frame:
@@ -168,7 +168,7 @@ class Store:
         assert number is not None
         assert frame.at_ms == frame.snapshot.as_of_ms
         frame.show_documents()
-        with self._transaction():
+        with self.together():
             remembered.remember(self._duck, number, frame.snapshot, rules_hash)
 
     def base(self, deployment: str, as_of_ns: int | None) -> Base:
@@ -196,7 +196,7 @@ class Store:
     def _ingest(self, collection: Collection) -> Snapshot:
         from analyzer.store import snapshotting, stretches
 
-        with self._transaction():
+        with self.together():
             moment, twin_no = snapshotting.moment_of(self._duck, collection)
             before = stretches.predecessor(self._duck, moment.deployment_no, moment.as_of_ns)
             if collection.base not in (None, before):
@@ -227,7 +227,7 @@ class Store:
         """Keep some pages of a live read together with the cursor behind them, in one transaction."""
         from analyzer.store import staged
 
-        with self._transaction():
+        with self.together():
             number = catalog.record_deployment(self._duck, deployment)
             staged.keep(
                 self._duck, number, batch, kept_at_ms=kept_at_ms, keeping=staged.Keeping(fingerprints, keep_text)
@@ -254,7 +254,7 @@ class Store:
         from analyzer.model import CollectResult
         from analyzer.store import promoting, snapshotting, staged
 
-        with self._transaction():
+        with self.together():
             moment, _ = snapshotting.moment_of(self._duck, collection)
             keeping = staged.Keeping(collection.fingerprints, collection.keep_text)
             coverage, drift = promoting.promote(self._duck, moment, tables, expected, last=last, keeping=keeping)
@@ -264,12 +264,9 @@ class Store:
                 snapshotting.record(self._duck, collection, moment, coverage, drift), already_present=False
             ), gaps
 
-    def together(self) -> contextlib.AbstractContextManager[None]:
-        """Return a context in which all that is written is kept together or not at all."""
-        return self._transaction()
-
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def together(self) -> Iterator[None]:
+        """Keep all that is written in this context together, or nothing of it."""
         if self._is_writing:
             yield
             return

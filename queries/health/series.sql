@@ -155,8 +155,10 @@ counted as (
     select
         r.table_name,
         r.status,
-        floor((case when k.is_bounded then greatest(r.creation_time_ms, r.from_ms) else r.creation_time_ms end - ($first_ms + 1)) / $step_ms)
-            as before_tick,
+        floor(
+            (case when k.is_bounded then greatest(r.creation_time_ms, r.from_ms) else r.creation_time_ms end - ($first_ms + 1))
+            / $step_ms
+        ) as before_tick,
         floor((r.judged_at_ms - ($first_ms - $window_ms)) / $step_ms) as window_tick,
         floor((r.recent_ms - ($first_ms - $stuck_ms)) / $step_ms) as recent_tick,
         floor((floor(r.since_ms) - ($first_ms - $stuck_ms)) / $step_ms) as stuck_tick,

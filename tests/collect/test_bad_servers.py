@@ -99,7 +99,10 @@ def files_of(folder: Path, running: subprocess.Popen[bytes]) -> list[bytes]:
     raise AssertionError("nothing was spooled")
 
 
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+@pytest.mark.skipif(
+    not Path("/proc/self/environ").exists(),
+    reason="the process list and environments are read from /proc, which this system lacks",
+)
 @pytest.mark.external
 def test_an_interrupted_collect_shows_no_secret_anywhere_and_goes_on_where_it_was(tmp_path: Path) -> None:
     """The command in the middle of its pages: process list, environment, spool; then store, output, traceback."""
